@@ -1,0 +1,41 @@
+# Everything sets itself up: only python3 (>= 3.11), make and a package index are assumed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The mirror of the public instance collections, where it stands beside the project.
+MIRROR := $(wildcard ../shared/datasets)
+ifneq ($(MIRROR),)
+export OPTSCHED_DATASETS ?= $(abspath $(MIRROR))
+endif
+
+.PHONY: help demo test test-slow lint format clean
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "optsched needs Python 3.11 or newer; run make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.installed ## solve a real 10x10 job shop to proven optimality
+	$(BIN)/optsched solve ft10 --time-limit 120
+
+test: $(VENV)/.installed ## run the tests
+	$(BIN)/pytest -n 2 -m 'not slow'
+
+test-slow: $(VENV)/.installed ## run the long tests, alone on the machine
+	$(BIN)/pytest -m slow
+
+lint: $(VENV)/.installed ## ruff and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed ## let ruff format and fix
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove the environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build dist

@@ -1,0 +1,1 @@
+"""Job shop scheduling: classic and flexible, with the side constraints of real shops."""

@@ -1,0 +1,400 @@
+"""From what a person writes to checked flat arrays, and to plain data and back.
+
+Every function names the job and operation at fault. Jobs and operations count from 0.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from optsched.core import MAX_TIME, BoolArray, InputError, IntArray
+
+if TYPE_CHECKING:
+    from optsched.problems.job_shop.problem import JobShop
+
+
+def integers(values: Any, where: str) -> IntArray:
+    """Return `values` as an int64 array; raise `InputError` on anything that is no integer."""
+    try:
+        array = np.asarray(values)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InputError(f"{where}: expected whole numbers in a regular list") from error
+    if array.dtype.kind in "iu":
+        if array.dtype.kind == "u" and array.size and array.max() > MAX_TIME:
+            raise InputError(f"{where}: a value exceeds 2^53")
+        return array.astype(np.int64)
+    if array.size == 0:
+        return array.astype(np.int64).reshape(array.shape if array.ndim else (0,))
+    if array.dtype.kind == "f":
+        if not np.isfinite(array).all():
+            raise InputError(f"{where}: a value is not finite")
+        if (array != np.floor(array)).any():
+            culprit = array[array != np.floor(array)].flat[0]
+            raise InputError(f"{where}: {culprit:g} is not a whole number")
+        if (np.abs(array) > MAX_TIME).any():
+            raise InputError(f"{where}: a value exceeds 2^53")
+        return array.astype(np.int64)
+    if array.dtype.kind == "O":
+        flat = [integer(value, where) for value in array.flat]
+        return np.array(flat, dtype=np.int64).reshape(array.shape)
+    raise InputError(f"{where}: {array.flat[0]!r} is not a whole number")
+
+
+def integer(value: Any, where: str) -> int:
+    """Return `value` as an int below 2^53; raise `InputError` on anything else."""
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise InputError(f"{where}: {value!r} is not a whole number")
+    if abs(int(value)) > MAX_TIME:
+        raise InputError(f"{where}: {value} exceeds 2^53")
+    return int(value)
+
+
+def jobs(data: Any) -> tuple[IntArray, IntArray, IntArray, IntArray]:
+    """Return ``job_offset, alt_offset, alt_machine, alt_duration`` of nested lists."""
+    if isinstance(data, str | bytes | Mapping) or not hasattr(data, "__iter__"):
+        raise InputError("jobs: expected a list of jobs, each a list of operations")
+    job_sizes: list[int] = []
+    op_sizes: list[IntArray] = []
+    pairs: list[IntArray] = []
+    for j, job in enumerate(data):
+        if isinstance(job, str | bytes | Mapping) or not hasattr(job, "__len__"):
+            raise InputError(f"job {j}: expected a list of operations, not {job!r}")
+        if len(job) == 0:
+            raise InputError(f"job {j} has no operations")
+        table = _regular_job(job)
+        if table is not None:
+            sizes = np.ones(len(table), dtype=np.int64)
+        else:
+            sizes, table = _irregular_job(j, job)
+        job_sizes.append(len(sizes))
+        op_sizes.append(sizes)
+        pairs.append(table)
+    if not job_sizes:
+        raise InputError("there are no jobs")
+    table = np.concatenate(pairs)
+    job_offset = np.concatenate(([0], np.cumsum(job_sizes)))
+    alt_offset = np.concatenate(([0], np.cumsum(np.concatenate(op_sizes))))
+    return job_offset, alt_offset, table[:, 0].copy(), table[:, 1].copy()
+
+
+def _regular_job(job: Any) -> IntArray | None:
+    """Return a classic job as an array of (machine, duration), or None when it is not one."""
+    try:
+        table = np.array(job)
+    except (ValueError, OverflowError):
+        return None
+    if table.ndim == 2 and table.shape[1] == 2 and table.dtype.kind == "i":
+        return table.astype(np.int64)
+    return None
+
+
+def _irregular_job(j: int, job: Any) -> tuple[IntArray, IntArray]:
+    sizes, rows = [], []
+    for k, operation in enumerate(job):
+        where = f"job {j}, operation {k}"
+        if isinstance(operation, str | bytes | Mapping) or not hasattr(operation, "__len__"):
+            raise InputError(f"{where}: expected (machine, duration), not {operation!r}")
+        if len(operation) == 0:
+            raise InputError(f"{where} has no eligible machine")
+        nested = hasattr(operation[0], "__len__") and not isinstance(operation[0], str)
+        alternatives = operation if nested else [operation]
+        for pair in alternatives:
+            if isinstance(pair, str) or not hasattr(pair, "__len__") or len(pair) != 2:
+                raise InputError(f"{where}: expected (machine, duration), not {pair!r}")
+            machine = integer(pair[0], f"{where}: machine")
+            rows.append((machine, integer(pair[1], f"{where}: duration")))
+        sizes.append(len(alternatives))
+    return np.array(sizes, dtype=np.int64), np.array(rows, dtype=np.int64)
+
+
+def validate_chains(
+    job_offset: IntArray,
+    alt_offset: IntArray,
+    alt_machine: IntArray,
+    alt_duration: IntArray,
+    n_machines: int | None,
+) -> None:
+    """Raise `InputError` unless the arrays describe jobs of operations on machines."""
+    for name, offset, size in (
+        ("job_offset", job_offset, len(alt_offset) - 1),
+        ("alt_offset", alt_offset, len(alt_machine)),
+    ):
+        if offset.ndim != 1 or len(offset) < 2 or offset[0] != 0 or offset[-1] != size:
+            raise InputError(f"{name} does not run from 0 to {size}")
+    if alt_machine.shape != alt_duration.shape or alt_machine.ndim != 1:
+        raise InputError("alt_machine and alt_duration differ in shape")
+    if (empty := np.flatnonzero(np.diff(job_offset) < 1)).size:
+        raise InputError(f"job {empty[0]} has no operations")
+    if (empty := np.flatnonzero(np.diff(alt_offset) < 1)).size:
+        raise InputError(f"{_op_name(job_offset, int(empty[0]))} has no eligible machine")
+    op_of_alt = np.repeat(np.arange(len(alt_offset) - 1), np.diff(alt_offset))
+
+    def refuse(bad: BoolArray, text: str) -> None:
+        if bad.any():
+            alt = int(np.flatnonzero(bad)[0])
+            values = {"machine": alt_machine[alt], "duration": alt_duration[alt]}
+            op = int(op_of_alt[alt])
+            raise InputError(f"{_op_name(job_offset, op)}: {text.format(**values)}")
+
+    refuse(alt_duration < 0, "duration {duration} is negative")
+    refuse(alt_duration > MAX_TIME, "duration {duration} exceeds 2^53")
+    refuse(alt_machine < 0, "machine {machine} is negative")
+    if n_machines is None:
+        refuse(alt_machine > 10_000_000, "machine {machine} is beyond 10,000,000 machines")
+    else:
+        if integer(n_machines, "n_machines") < 1:
+            raise InputError(f"n_machines: {n_machines} is less than 1")
+        refuse(
+            alt_machine >= n_machines,
+            f"unknown machine {{machine}}; there are {n_machines}, numbered from 0",
+        )
+    if len(alt_machine) > len(alt_offset) - 1:
+        order = np.lexsort((alt_machine, op_of_alt))
+        twice = np.zeros(len(order), dtype=bool)
+        same_op = op_of_alt[order][1:] == op_of_alt[order][:-1]
+        twice[order[1:]] = same_op & (alt_machine[order][1:] == alt_machine[order][:-1])
+        refuse(twice, "machine {machine} is listed twice")
+
+
+def _op_name(job_offset: IntArray, op: int) -> str:
+    job = int(np.searchsorted(job_offset, op, side="right")) - 1
+    return f"job {job}, operation {op - int(job_offset[job])}"
+
+
+def per_job(
+    values: Any, n_jobs: int, what: str, *, default: int | None = None, minimum: int | None = 0
+) -> IntArray:
+    """Return one integer a job, `default` everywhere when `values` is None."""
+    if values is None and default is not None:
+        return np.full(n_jobs, default, dtype=np.int64)
+    array = integers(values, what)
+    if array.shape != (n_jobs,):
+        raise InputError(f"{what}: {array.size} values for {n_jobs} jobs")
+    if minimum is not None and (low := np.flatnonzero(array < minimum)).size:
+        raise InputError(f"job {low[0]}: {what} {array[low[0]]} is negative")
+    if (high := np.flatnonzero(np.abs(array) > MAX_TIME)).size:
+        raise InputError(f"job {high[0]}: {what} {array[high[0]]} exceeds 2^53")
+    return array
+
+
+def deadlines(values: Any, n_jobs: int, absent: int) -> IntArray | None:
+    """Return one deadline a job, `absent` for those that are None."""
+    if values is None:
+        return None
+    if not hasattr(values, "__len__") or len(values) != n_jobs:
+        raise InputError(f"deadline: expected {n_jobs} values, one a job")
+    listed = [
+        absent if value is None or value == absent else integer(value, f"job {j}: deadline")
+        for j, value in enumerate(values)
+    ]
+    array = np.array(listed, dtype=np.int64)
+    if (low := np.flatnonzero(array < 0)).size:
+        raise InputError(f"job {low[0]}: deadline {array[low[0]]} is negative")
+    return array
+
+
+def calendars(data: Any, n_machines: int) -> tuple[IntArray, IntArray, IntArray]:
+    """Return breaks as ``offset, start, end``: sorted, merged, per machine."""
+    if data is not None and not isinstance(data, Mapping):
+        raise InputError("calendars: expected {machine: [(start, end), ...]}")
+    merged: list[list[tuple[int, int]]] = [[] for _ in range(n_machines)]
+    for key, intervals in (data or {}).items():
+        try:
+            machine = int(key)
+        except (TypeError, ValueError):
+            raise InputError(f"calendars: {key!r} is not a machine") from None
+        if not 0 <= machine < n_machines:
+            raise InputError(
+                f"calendars: unknown machine {machine}; there are {n_machines}, numbered from 0"
+            )
+        table = integers(intervals, f"calendar of machine {machine}")
+        if table.size == 0:
+            continue
+        if table.ndim != 2 or table.shape[1] != 2:
+            raise InputError(f"calendar of machine {machine}: expected (start, end) pairs")
+        for start, end in sorted((int(a), int(b)) for a, b in table):
+            if start < 0 or end <= start:
+                raise InputError(
+                    f"calendar of machine {machine}: [{start}, {end}) is not an interval"
+                )
+            if merged[machine] and start <= merged[machine][-1][1]:
+                previous_start, previous_end = merged[machine][-1]
+                merged[machine][-1] = (previous_start, max(previous_end, end))
+            else:
+                merged[machine].append((start, end))
+    offset = np.concatenate(([0], np.cumsum([len(m) for m in merged]))).astype(np.int64)
+    flat = np.array([pair for m in merged for pair in m], dtype=np.int64).reshape(-1, 2)
+    return offset, flat[:, 0].copy(), flat[:, 1].copy()
+
+
+def _per_operation(values: Any, job_offset: IntArray, what: str) -> list[Any]:
+    """Flatten one value an operation, given as one list a job."""
+    sizes = np.diff(job_offset)
+    if isinstance(values, str | Mapping) or not hasattr(values, "__len__"):
+        raise InputError(f"{what}: expected one list a job")
+    if len(values) != len(sizes):
+        raise InputError(f"{what}: {len(values)} lists for {len(sizes)} jobs")
+    flat: list[Any] = []
+    for j, (row, size) in enumerate(zip(values, sizes, strict=True)):
+        if isinstance(row, str) or not hasattr(row, "__len__") or len(row) != size:
+            raise InputError(f"job {j}: {what}: expected {size} values, one an operation")
+        flat.extend(row)
+    return flat
+
+
+def flags(values: Any, job_offset: IntArray, what: str) -> BoolArray:
+    """Return one bool an operation."""
+    n_ops = int(job_offset[-1])
+    if isinstance(values, bool | np.bool_):
+        return np.full(n_ops, bool(values))
+    flat = _per_operation(values, job_offset, what)
+    for op, value in enumerate(flat):
+        if not isinstance(value, bool | np.bool_):
+            raise InputError(f"{_op_name(job_offset, op)}: {what} must be true or false")
+    return np.array(flat, dtype=bool)
+
+
+def buffers(values: Any, job_offset: IntArray, codes: Mapping[str, int]) -> IntArray:
+    """Return one buffer code an operation."""
+    if isinstance(values, str):
+        flat: list[Any] = [values] * int(job_offset[-1])
+    else:
+        flat = _per_operation(values, job_offset, "buffers")
+    for op, value in enumerate(flat):
+        if not isinstance(value, str) or value not in codes:
+            raise InputError(
+                f"{_op_name(job_offset, op)}: unknown buffer {value!r}: one of {', '.join(codes)}"
+            )
+    return np.array([codes[value] for value in flat], dtype=np.int64)
+
+
+def lags(values: Any, job_offset: IntArray) -> IntArray:
+    """Return the lag behind each operation; behind a job's last it must be 0."""
+    if values is None:
+        return np.zeros(int(job_offset[-1]), dtype=np.int64)
+    array = integers(_per_operation(values, job_offset, "lags"), "lags")
+    for bad, text in (
+        (array < 0, "is negative"),
+        (array > MAX_TIME, "exceeds 2^53"),
+    ):
+        if bad.any():
+            op = int(np.flatnonzero(bad)[0])
+            raise InputError(f"{_op_name(job_offset, op)}: lag {array[op]} {text}")
+    if (after := np.flatnonzero(array[job_offset[1:] - 1])).size:
+        raise InputError(f"job {after[0]}: a lag stands behind the last operation")
+    return array
+
+
+def transport(values: Any, n_machines: int) -> IntArray | None:
+    """Return the transport times between machines."""
+    if values is None:
+        return None
+    array = integers(values, "transport")
+    if array.shape != (n_machines, n_machines):
+        raise InputError(f"transport: expected {n_machines} x {n_machines}, got {array.shape}")
+    return _times(array, "transport")
+
+
+def setup(values: Any, n_machines: int, n_jobs: int) -> IntArray | None:
+    """Return the setup times by machine and pair of jobs."""
+    if values is None:
+        return None
+    array = integers(values, "setup")
+    if array.shape == (n_jobs, n_jobs):
+        array = np.broadcast_to(array, (n_machines, n_jobs, n_jobs)).copy()
+    if array.shape != (n_machines, n_jobs, n_jobs):
+        raise InputError(
+            f"setup: expected {n_jobs} x {n_jobs} or {n_machines} x {n_jobs} x {n_jobs}, "
+            f"got {array.shape}"
+        )
+    return _times(array, "setup")
+
+
+def _times(array: IntArray, what: str) -> IntArray:
+    if (array < 0).any():
+        raise InputError(f"{what}: {array.min()} is negative")
+    if (array > MAX_TIME).any():
+        raise InputError(f"{what}: {array.max()} exceeds 2^53")
+    return array
+
+
+FIELDS = (
+    "jobs", "objective", "release", "due", "deadline", "weight", "calendars", "resumable",
+    "buffers", "swap", "lags", "transport", "setup", "n_machines", "name",
+)  # fmt: skip
+
+
+def constructor_arguments(data: Any) -> dict[str, Any]:
+    """Return the constructor's arguments from the plain data of a JSON file."""
+    if not isinstance(data, Mapping):
+        raise InputError("expected a JSON object")
+    arguments = {key: value for key, value in data.items() if key not in ("optsched", "family")}
+    if data.get("family", "job_shop") != "job_shop":
+        raise InputError(f"family {data['family']!r} is not job_shop")
+    if unknown := sorted(arguments.keys() - set(FIELDS)):
+        raise InputError(f"unknown field {unknown[0]!r}: one of {', '.join(FIELDS)}")
+    if "jobs" not in arguments:
+        raise InputError("field 'jobs' is missing")
+    for key in ("objective", "name"):
+        if not isinstance(arguments.get(key, ""), str):
+            raise InputError(f"field {key!r} must be text")
+    if not isinstance(arguments.get("swap", False), bool):
+        raise InputError("field 'swap' must be true or false")
+    return arguments
+
+
+def to_dict(problem: JobShop) -> dict[str, Any]:
+    """Return `problem` as plain data; fields at their default are left out."""
+    split = problem.job_offset[1:-1]
+    pairs = np.column_stack((problem.alt_machine, problem.alt_duration)).tolist()
+    if problem.flexible:
+        bounds = problem.alt_offset.tolist()
+        operations = [pairs[a:b] for a, b in itertools.pairwise(bounds)]
+    else:
+        operations = pairs
+    offsets = problem.job_offset.tolist()
+    data: dict[str, Any] = {
+        "optsched": "problem",
+        "family": problem.family,
+        "name": problem.name,
+        "objective": problem.objective_kind,
+        "n_machines": problem.n_machines,
+        "jobs": [operations[a:b] for a, b in itertools.pairwise(offsets)],
+    }
+    if problem.release.any():
+        data["release"] = problem.release.tolist()
+    if problem.due is not None:
+        data["due"] = problem.due.tolist()
+    if problem.deadline is not None:
+        absent = np.iinfo(np.int64).max
+        data["deadline"] = [None if d == absent else d for d in problem.deadline.tolist()]
+    if (problem.weight != 1).any():
+        data["weight"] = problem.weight.tolist()
+    if len(problem.break_start):
+        pairs = np.column_stack((problem.break_start, problem.break_end)).tolist()
+        bounds = problem.break_offset.tolist()
+        data["calendars"] = {
+            str(m): pairs[bounds[m] : bounds[m + 1]]
+            for m in range(problem.n_machines)
+            if bounds[m] < bounds[m + 1]
+        }
+    if problem.resumable.any():
+        data["resumable"] = [row.tolist() for row in np.split(problem.resumable, split)]
+    if problem.buffer.any():
+        names = np.array(["unlimited", "none", "no-wait"])[problem.buffer]
+        data["buffers"] = [row.tolist() for row in np.split(names, split)]
+    if problem.swap:
+        data["swap"] = True
+    if problem.lag.any():
+        data["lags"] = [row.tolist() for row in np.split(problem.lag, split)]
+    for key in ("transport", "setup"):
+        matrix = getattr(problem, key)
+        if matrix is not None:
+            data[key] = matrix.tolist()
+    return data
