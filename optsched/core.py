@@ -40,6 +40,10 @@ class VerificationError(OptschedError):
     """A solver returned a solution or a bound that the independent checker refutes."""
 
 
+class ProvenInfeasible(OptschedError):
+    """Building a model already shows that the instance has no solution; the message says why."""
+
+
 class SolverError(OptschedError):
     """A solver crashed or cannot be started."""
 
@@ -94,11 +98,14 @@ class Problem(ABC):
     ----------
     family : str
         The folder below ``optsched.problems`` that holds the family.
+    integral : bool
+        Whether every objective value is an integer, so that bounds may be rounded up.
     name : str
         The instance's name, for people.
     """
 
     family: ClassVar[str]
+    integral: ClassVar[bool] = True
     solution_type: ClassVar[type[Solution]]
     name: str
 

@@ -167,6 +167,13 @@ class Session:
         if self.stopped:
             callback()
 
+    def wake(self) -> None:
+        """Call what `when_stopped` registered."""
+        with self._lock:
+            callbacks = list(self._wake)
+        for callback in callbacks:
+            callback()
+
     def close(self) -> None:
         """End the solve: what late threads still report is ignored."""
         with self._lock:
@@ -202,10 +209,7 @@ class Session:
 
     def _stop_others(self) -> None:
         if self.stopped:
-            with self._lock:
-                callbacks = list(self._wake)
-            for callback in callbacks:
-                callback()
+            self.wake()
 
     def _fail(self, text: str) -> None:
         error = VerificationError(f"{self.problem.name or self.problem.family}: {text}")

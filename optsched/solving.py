@@ -1,0 +1,475 @@
+"""solve, stream and compile: one deadline, one verification, whatever solves.
+
+A family is a folder of ``optsched.problems`` and its modules are found by name: ``heuristics``
+(``construct``), ``bounds`` (``lower_bound``), a formulation a backend (``cpsat``, ``milp``), and
+``search`` (``run``), the family's own algorithm. Each declares the features that it ``SUPPORTS``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import math
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from queue import SimpleQueue
+from types import ModuleType
+from typing import Any
+
+from optsched.core import (
+    CannotExpressError,
+    Deadline,
+    DeadlineExpired,
+    InputError,
+    Number,
+    OptschedError,
+    Problem,
+    ProvenInfeasible,
+    VerificationError,
+)
+from optsched.result import Event, Result, StopReason
+from optsched.session import Session, hint_from
+from optsched.solvers import MODULES
+from optsched.solvers.base import Compiled, Control, Verdict, nearest
+
+#: How long past its deadline a solver is waited for before it is abandoned, seconds.
+GRACE = 0.7
+#: Solvers that are no module of ``optsched.solvers``.
+OWN = ("auto", "native", "heuristic")
+
+
+def solve(
+    problem: Problem,
+    solver: str = "auto",
+    *,
+    time_limit: float | None = None,
+    workers: int | None = None,
+    seed: int = 0,
+    hint: Any = None,
+    gap_limit: float = 0.0,
+    options: Mapping[str, Any] | None = None,
+    on_event: Callable[[Event], None] | None = None,
+) -> Result:
+    """Solve `problem` and return the best checked solution, a proven bound, and why it ended.
+
+    Parameters
+    ----------
+    problem : Problem
+        The instance.
+    solver : str
+        ``"auto"`` (what is best for the family), ``"cpsat"``, ``"highs"``, ``"pulp"`` or
+        ``"pulp:NAME"``, ``"native"`` (the family's own search) or ``"heuristic"`` (constructive
+        rules alone).
+    time_limit : float, optional
+        Seconds for everything: heuristics, model building, solving. 0 returns the checked
+        heuristic solution. Default: no limit.
+    workers : int, optional
+        Cores to use; default: those of this process.
+    seed : int
+        Same seed, one worker, same machine: same result, where a proof or a step count ends it.
+    hint : Solution or dict, optional
+        A feasible solution (or the data of one, or of a result) to start from; the result is
+        never worse.
+    gap_limit : float
+        Stop once the relative gap is at most this.
+    options : mapping, optional
+        The solver's own options by name, such as ``{"linearization_level": 0}``.
+    on_event : callable, optional
+        Called with each `Event` as it comes, perhaps from another thread: keep it short.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    InputError
+        On an unknown solver, option or a hint that is no solution.
+    CannotExpressError
+        When the solver has no formulation of a feature; the message names those that have.
+    VerificationError
+        When a solver's answer is refuted by the checker.
+    """
+    task = _Task(
+        problem, solver, time_limit, workers, seed, hint, gap_limit, options or {}, on_event
+    )
+    return task.run()
+
+
+class Stream:
+    """Iterator over the events of a solve that runs beside it; then `result` holds the outcome.
+
+    `close`, or leaving a ``with`` block, stops the solve; so does forgetting the stream.
+    """
+
+    def __init__(self, task: _Task, queue: SimpleQueue[Event | None]) -> None:
+        self._task = task
+        self._queue = queue
+        self._outcome: list[Result | BaseException] = []
+        self._thread = threading.Thread(
+            target=_stream_work, args=(task, queue, self._outcome), daemon=True
+        )
+        self._thread.start()
+
+    def __iter__(self) -> Iterator[Event]:
+        while (event := self._queue.get()) is not None:
+            yield event
+        _ = self.result
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self._task.session.interrupt()
+
+    def close(self) -> None:
+        """Stop the solve and wait for its end; `result` then holds the incumbent."""
+        self._task.session.interrupt()
+        self._thread.join()
+
+    @property
+    def result(self) -> Result:
+        """The outcome; waits for the end of the solve, and raises what it raised."""
+        self._thread.join()
+        outcome = self._outcome[0]
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+
+def _stream_work(
+    task: _Task, queue: SimpleQueue[Event | None], outcome: list[Result | BaseException]
+) -> None:
+    try:
+        outcome.append(task.run())
+    except BaseException as error:
+        outcome.append(error)
+    queue.put(None)
+
+
+def stream(
+    problem: Problem,
+    solver: str = "auto",
+    *,
+    time_limit: float | None = None,
+    workers: int | None = None,
+    seed: int = 0,
+    hint: Any = None,
+    gap_limit: float = 0.0,
+    options: Mapping[str, Any] | None = None,
+) -> Stream:
+    """Solve as `solve` does, and iterate over incumbents and bounds as they come.
+
+    Returns
+    -------
+    Stream
+        Iterate over it for `Event`; its ``result`` is the `Result`.
+    """
+    queue: SimpleQueue[Event | None] = SimpleQueue()
+    task = _Task(
+        problem, solver, time_limit, workers, seed, hint, gap_limit, options or {}, queue.put
+    )
+    return Stream(task, queue)
+
+
+def compile(problem: Problem, solver: str = "cpsat", **bounds: Number) -> Compiled:
+    """Compile `problem` to one model, to look at it, export it or extend it by hand.
+
+    Parameters
+    ----------
+    problem : Problem
+        The instance.
+    solver : str
+        A solver with a formulation: ``"cpsat"``, ``"highs"`` or ``"pulp"``.
+    **bounds
+        ``lower_bound`` and ``upper_bound`` on the optimum, to tighten the model.
+
+    Returns
+    -------
+    Compiled
+        ``model`` is an OR-Tools ``CpModel`` or a PuLP ``LpProblem``; ``hint(solution)`` and
+        ``decode(values)`` translate between its variables and solutions.
+    """
+    name = solver.partition(":")[0]
+    if name not in MODULES:
+        raise InputError(f"{solver!r} has no model{nearest(name, MODULES)}: {', '.join(MODULES)}")
+    formulation = _expressing(problem, name)
+    compiled: Compiled = formulation.build(problem, **bounds)
+    return compiled
+
+
+def solver_names() -> tuple[str, ...]:
+    """Return the names that ``solver=`` takes."""
+    return (*OWN, *MODULES)
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+# ---- choosing -------------------------------------------------------------------------------
+
+
+def _family_module(problem: Problem, name: str) -> ModuleType | None:
+    """Return a module of the problem's family, or None when the family has none of that name."""
+    path = f"optsched.problems.{problem.family}.{name}"
+    if importlib.util.find_spec(path) is None:
+        return None
+    return importlib.import_module(path)
+
+
+def _solver_module(name: str) -> ModuleType:
+    return importlib.import_module(MODULES[name])
+
+
+def _expressing(problem: Problem, name: str) -> ModuleType:
+    """Return the family's module behind solver `name`; raise when it lacks a feature."""
+    if name in MODULES:
+        module = _family_module(problem, _solver_module(name).BACKEND)
+    else:
+        module = _family_module(problem, {"native": "search", "heuristic": "heuristics"}[name])
+    missing = problem.features() - (module.SUPPORTS if module else frozenset())
+    if module is not None and not missing:
+        return module
+    what = ", ".join(sorted(missing)) or "this family"
+    able = [other for other in solver_names() if other != name and _can(problem, other)]
+    advice = f"solvers that can: {', '.join(able)}" if able else "no solver can express it yet"
+    raise CannotExpressError(f"solver {name} cannot express {what}; {advice}")
+
+
+def _can(problem: Problem, name: str) -> bool:
+    if name == "auto":
+        return False
+    module_name = {"native": "search", "heuristic": "heuristics"}.get(name)
+    if module_name is None:
+        module_name = _solver_module(name).BACKEND
+    module = _family_module(problem, module_name)
+    return module is not None and problem.features() <= module.SUPPORTS
+
+
+class _Task:
+    """One solve: its arguments checked, its session made, ready to run."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        solver: str,
+        time_limit: float | None,
+        workers: int | None,
+        seed: int,
+        hint: Any,
+        gap_limit: float,
+        options: Mapping[str, Any],
+        on_event: Callable[[Event], None] | None,
+    ) -> None:
+        if time_limit is not None and not time_limit >= 0:
+            raise InputError(f"time_limit {time_limit}: give seconds, at least 0, or None")
+        if workers is not None and workers < 1:
+            raise InputError(f"workers {workers} is less than 1")
+        if not 0 <= gap_limit < math.inf:
+            raise InputError(f"gap_limit {gap_limit} is not a fraction of at least 0")
+        if seed < 0:
+            raise InputError(f"seed {seed} is negative")
+        name, _, variant = solver.partition(":")
+        if name not in solver_names():
+            raise InputError(
+                f"unknown solver {solver!r}{nearest(name, solver_names())}: "
+                f"one of {', '.join(solver_names())}"
+            )
+        if name == "auto":
+            name = next((n for n in ("cpsat", "highs") if _can(problem, n)), "cpsat")
+        self.problem = problem
+        self.name = f"{name}:{variant}" if variant else name
+        self.options = dict(options)
+        self.seed = seed
+        self.workers = workers or available_cores()
+        self._module = _expressing(problem, name)
+        self._solver = _solver_module(name) if name in MODULES else None
+        self._variant = variant
+        if self._solver is not None:
+            self._solver.check_options(self.options, variant)
+        elif variant:
+            raise InputError(f"solver {name} has no variant {variant!r}")
+        elif self.options:
+            raise InputError(f"solver {name} has no option {next(iter(self.options))!r}")
+        checked = None if hint is None else hint_from(problem, hint)
+        deadline = Deadline(time_limit)
+        self.session = Session(problem, deadline, gap_limit=gap_limit, on_event=on_event)
+        self._hint = checked
+
+    def run(self) -> Result:
+        session = self.session
+        finished = StopReason.HEURISTIC
+        try:
+            if self._hint is not None:
+                session.offer(self._hint, "hint")
+            self._begin()
+            if not session.stopped:
+                finished = self._beside(self._search)
+        except KeyboardInterrupt:
+            session.interrupt()
+        except DeadlineExpired:
+            finished = StopReason.TIME
+        except ProvenInfeasible as reason:
+            session.prove_infeasible("presolve", str(reason))
+        session.close()
+        if session.error is not None:
+            raise session.error
+        status, stop = session.outcome(finished)
+        return Result(
+            status=status,
+            stop=stop,
+            objective=session.objective,
+            bound=None if session.infeasible else session.bound,
+            solution=session.solution,
+            trace=tuple(session.trace),
+            time=session.deadline.elapsed(),
+            solver=self.name,
+            seed=self.seed,
+            workers=self.workers,
+            problem=self.problem,
+            message=session.message,
+        )
+
+    def _begin(self) -> None:
+        """Bounds and constructive rules, before any search."""
+        heuristics = _family_module(self.problem, "heuristics")
+        if heuristics is not None and self.problem.features() <= heuristics.SUPPORTS:
+            heuristics.construct(self.problem, self.session, self.seed)
+        bounds = _family_module(self.problem, "bounds")
+        if bounds is not None and not self.session.stopped:
+            bound = bounds.lower_bound(self.problem, self.session.deadline)
+            if bound is not None:
+                self.session.prove(bound, "bounds")
+
+    def _search(self) -> StopReason:
+        if self._solver is not None:
+            return _run_exact(
+                self.session,
+                self._solver,
+                self._module,
+                source=self.name,
+                workers=self.workers,
+                seed=self.seed,
+                options=self.options,
+                variant=self._variant,
+            )
+        if self._module.__name__.endswith(".search"):
+            reason: StopReason = self._module.run(self.problem, self.session, seed=self.seed)
+            return reason
+        return StopReason.HEURISTIC
+
+    def _beside(self, work: Callable[[], StopReason]) -> StopReason:
+        """Run `work` in a thread; leave it behind when it overruns the deadline or an interrupt.
+
+        What a thread left behind still reports is ignored; solvers in processes of their own are
+        killed by `optsched.solvers.worker`.
+        """
+        session = self.session
+        outcome: list[StopReason] = []
+        failure: list[BaseException] = []
+
+        def guarded() -> None:
+            try:
+                outcome.append(work())
+            except DeadlineExpired:
+                outcome.append(StopReason.TIME)
+            except ProvenInfeasible as reason:
+                session.prove_infeasible("presolve", str(reason))
+            except OptschedError as error:
+                session.fail(error)
+            except BaseException as error:
+                failure.append(error)
+
+        thread = threading.Thread(target=guarded, daemon=True, name="optsched solver")
+        thread.start()
+        stopped_at: float | None = None
+        while thread.is_alive():
+            try:
+                thread.join(0.05)
+            except KeyboardInterrupt:
+                session.interrupt()
+            if session.stopped:
+                # Wake again and again: a solver may have been asked before it had begun.
+                session.wake()
+                now = session.deadline.elapsed()
+                stopped_at = now if stopped_at is None else stopped_at
+                if now > stopped_at + GRACE:
+                    break
+        if failure:
+            raise failure[0]
+        return outcome[0] if outcome else StopReason.TIME
+
+
+def _run_exact(
+    session: Session,
+    solver: ModuleType,
+    formulation: ModuleType,
+    *,
+    source: str,
+    workers: int,
+    seed: int,
+    options: Mapping[str, Any],
+    variant: str = "",
+) -> StopReason:
+    """Build the model around what the session knows, and solve it into the session."""
+    problem = session.problem
+    compiled: Compiled = formulation.build(
+        problem,
+        upper_bound=session.objective,
+        lower_bound=session.bound,
+        deadline=session.deadline,
+    )
+
+    def on_solution(values: Any, claimed: float | None) -> None:
+        try:
+            solution = compiled.decode(values)
+            objective = problem.objective(solution)
+            # Decoding may shift a schedule to the left, but must not make it worse.
+            if claimed is not None and objective > claimed + _tolerance(claimed):
+                raise VerificationError(
+                    f"{source} claims {claimed:g}, but the solution's objective is {objective}"
+                )
+            session.offer(solution, source)
+        except OptschedError as error:  # raised in a solver's thread, it would be lost
+            session.fail(error)
+
+    def on_bound(value: float) -> None:
+        if not math.isfinite(value) or abs(value) > 2**62:
+            return
+        try:
+            low = value - _tolerance(value)
+            session.prove(math.ceil(low) if problem.integral else low, source)
+        except OptschedError as error:
+            session.fail(error)
+
+    control = Control(
+        deadline=session.deadline,
+        workers=workers,
+        seed=seed,
+        options=options,
+        variant=variant,
+        hint=None if session.solution is None else compiled.hint(session.solution),
+        on_solution=on_solution,
+        on_bound=on_bound,
+        stopped=lambda: session.stopped,
+        when_stopped=session.when_stopped,
+    )
+    verdict: Verdict = solver.run(compiled, control)
+    if verdict is Verdict.INFEASIBLE and not session.stopped:
+        session.prove_infeasible(source)
+    if verdict is Verdict.STOPPED:
+        return StopReason.TIME if session.deadline.expired() else StopReason.STEPS
+    return StopReason.SOLVER
+
+
+def _tolerance(value: float) -> float:
+    """Return the error that a float objective or bound of a solver may carry."""
+    return min(0.1, 1e-6 * max(1.0, abs(value)))
