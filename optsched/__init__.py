@@ -18,6 +18,7 @@ from optsched.core import (
     VerificationError,
     Violation,
 )
+
 # from optsched.loading import load
 from optsched.problems.job_shop.problem import JobShop, JobShopSolution
 from optsched.result import Event, Result, Status, StopReason
@@ -45,7 +46,7 @@ __all__ = [
     "Violation",
     "__version__",
     "compile",
-    #"load",
+    # "load",
     "solve",
     "stream",
 ]

@@ -15,7 +15,6 @@ from optsched.core import (
     Deadline,
     InputError,
     Number,
-    OptschedError,
     Problem,
     VerificationError,
 )
@@ -54,7 +53,7 @@ class Session:
         self.bound: Number | None = None
         self.infeasible = False
         self.message = ""
-        self.error: OptschedError | None = None
+        self.error: BaseException | None = None
         self._on_event = on_event
         self._lock = threading.RLock()
         self._user_stop = threading.Event()
@@ -126,7 +125,7 @@ class Session:
             self.message = message or f"proven infeasible by {source}"
         self._stop_others()
 
-    def fail(self, error: OptschedError) -> None:
+    def fail(self, error: BaseException) -> None:
         """Report an error of a part that runs in a thread of its own; `solve` raises it."""
         with self._lock:
             if self.error is None and not self._closed:

@@ -7,18 +7,16 @@ A family is a folder of ``optsched.problems`` and its modules are found by name:
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from queue import SimpleQueue
 from types import ModuleType
 from typing import Any
 
 from optsched.core import (
-    CannotExpressError,
     Deadline,
     DeadlineExpired,
     InputError,
@@ -26,17 +24,17 @@ from optsched.core import (
     OptschedError,
     Problem,
     ProvenInfeasible,
-    VerificationError,
 )
+from optsched.exact import asking, run_exact
+from optsched.families import can_express, expressing, family_module, solver_module, solver_names
 from optsched.result import Event, Result, StopReason
+from optsched.search import portfolio
 from optsched.session import Session, hint_from
 from optsched.solvers import MODULES
-from optsched.solvers.base import Compiled, Control, Verdict, nearest
+from optsched.solvers.base import Compiled, nearest
 
 #: How long past its deadline a solver is waited for before it is abandoned, seconds.
 GRACE = 0.7
-#: Solvers that are no module of ``optsched.solvers``.
-OWN = ("auto", "native", "heuristic")
 
 
 def solve(
@@ -197,14 +195,9 @@ def compile(problem: Problem, solver: str = "cpsat", **bounds: Number) -> Compil
     name = solver.partition(":")[0]
     if name not in MODULES:
         raise InputError(f"{solver!r} has no model{nearest(name, MODULES)}: {', '.join(MODULES)}")
-    formulation = _expressing(problem, name)
+    formulation = expressing(problem, name)
     compiled: Compiled = formulation.build(problem, **bounds)
     return compiled
-
-
-def solver_names() -> tuple[str, ...]:
-    """Return the names that ``solver=`` takes."""
-    return (*OWN, *MODULES)
 
 
 def available_cores() -> int:
@@ -212,46 +205,6 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-# ---- choosing -------------------------------------------------------------------------------
-
-
-def _family_module(problem: Problem, name: str) -> ModuleType | None:
-    """Return a module of the problem's family, or None when the family has none of that name."""
-    path = f"optsched.problems.{problem.family}.{name}"
-    if importlib.util.find_spec(path) is None:
-        return None
-    return importlib.import_module(path)
-
-
-def _solver_module(name: str) -> ModuleType:
-    return importlib.import_module(MODULES[name])
-
-
-def _expressing(problem: Problem, name: str) -> ModuleType:
-    """Return the family's module behind solver `name`; raise when it lacks a feature."""
-    if name in MODULES:
-        module = _family_module(problem, _solver_module(name).BACKEND)
-    else:
-        module = _family_module(problem, {"native": "search", "heuristic": "heuristics"}[name])
-    missing = problem.features() - (module.SUPPORTS if module else frozenset())
-    if module is not None and not missing:
-        return module
-    what = ", ".join(sorted(missing)) or "this family"
-    able = [other for other in solver_names() if other != name and _can(problem, other)]
-    advice = f"solvers that can: {', '.join(able)}" if able else "no solver can express it yet"
-    raise CannotExpressError(f"solver {name} cannot express {what}; {advice}")
-
-
-def _can(problem: Problem, name: str) -> bool:
-    if name == "auto":
-        return False
-    module_name = {"native": "search", "heuristic": "heuristics"}.get(name)
-    if module_name is None:
-        module_name = _solver_module(name).BACKEND
-    module = _family_module(problem, module_name)
-    return module is not None and problem.features() <= module.SUPPORTS
 
 
 class _Task:
@@ -283,15 +236,20 @@ class _Task:
                 f"unknown solver {solver!r}{nearest(name, solver_names())}: "
                 f"one of {', '.join(solver_names())}"
             )
+        self._search_module: ModuleType | None = None
         if name == "auto":
-            name = next((n for n in ("cpsat", "highs") if _can(problem, n)), "cpsat")
+            name = next((n for n in ("cpsat", "highs") if can_express(problem, n)), "cpsat")
+            if name == "cpsat" and problem.integral and can_express(problem, "native"):
+                self._search_module = expressing(problem, "native")
         self.problem = problem
         self.name = f"{name}:{variant}" if variant else name
+        if self._search_module is not None:
+            self.name = "auto"
         self.options = dict(options)
         self.seed = seed
         self.workers = workers or available_cores()
-        self._module = _expressing(problem, name)
-        self._solver = _solver_module(name) if name in MODULES else None
+        self._module = expressing(problem, name)
+        self._solver = solver_module(name) if name in MODULES else None
         self._variant = variant
         if self._solver is not None:
             self._solver.check_options(self.options, variant)
@@ -340,18 +298,45 @@ class _Task:
 
     def _begin(self) -> None:
         """Bounds and constructive rules, before any search."""
-        heuristics = _family_module(self.problem, "heuristics")
+        heuristics = family_module(self.problem, "heuristics")
         if heuristics is not None and self.problem.features() <= heuristics.SUPPORTS:
             heuristics.construct(self.problem, self.session, self.seed)
-        bounds = _family_module(self.problem, "bounds")
+        bounds = family_module(self.problem, "bounds")
         if bounds is not None and not self.session.stopped:
             bound = bounds.lower_bound(self.problem, self.session.deadline)
             if bound is not None:
                 self.session.prove(bound, "bounds")
 
+    def _portfolio(self, search: ModuleType) -> StopReason:
+        """Native searches on about a third of the cores, the prover on the others."""
+        assert self._solver is not None
+        session = self.session
+        searches = [
+            partial(self._native, search, seed=self.seed + k)
+            for k in range(max(1, self.workers // 3))
+        ]
+        provers = max(1, self.workers - len(searches))
+        ask = asking(
+            session,
+            self._solver,
+            self._module,
+            source="cpsat",
+            workers=provers,
+            seed=self.seed,
+            options=self.options,
+        )
+        side_by_side = self.workers > 1
+        return portfolio.run(session, searches, ask, source="cpsat", side_by_side=side_by_side)
+
+    def _native(self, search: ModuleType, stopped: Callable[[], bool], *, seed: int) -> StopReason:
+        reason: StopReason = search.run(self.problem, self.session, seed=seed, stopped=stopped)
+        return reason
+
     def _search(self) -> StopReason:
+        if self._search_module is not None:
+            return self._portfolio(self._search_module)
         if self._solver is not None:
-            return _run_exact(
+            return run_exact(
                 self.session,
                 self._solver,
                 self._module,
@@ -406,70 +391,3 @@ class _Task:
         if failure:
             raise failure[0]
         return outcome[0] if outcome else StopReason.TIME
-
-
-def _run_exact(
-    session: Session,
-    solver: ModuleType,
-    formulation: ModuleType,
-    *,
-    source: str,
-    workers: int,
-    seed: int,
-    options: Mapping[str, Any],
-    variant: str = "",
-) -> StopReason:
-    """Build the model around what the session knows, and solve it into the session."""
-    problem = session.problem
-    compiled: Compiled = formulation.build(
-        problem,
-        upper_bound=session.objective,
-        lower_bound=session.bound,
-        deadline=session.deadline,
-    )
-
-    def on_solution(values: Any, claimed: float | None) -> None:
-        try:
-            solution = compiled.decode(values)
-            objective = problem.objective(solution)
-            # Decoding may shift a schedule to the left, but must not make it worse.
-            if claimed is not None and objective > claimed + _tolerance(claimed):
-                raise VerificationError(
-                    f"{source} claims {claimed:g}, but the solution's objective is {objective}"
-                )
-            session.offer(solution, source)
-        except OptschedError as error:  # raised in a solver's thread, it would be lost
-            session.fail(error)
-
-    def on_bound(value: float) -> None:
-        if not math.isfinite(value) or abs(value) > 2**62:
-            return
-        try:
-            low = value - _tolerance(value)
-            session.prove(math.ceil(low) if problem.integral else low, source)
-        except OptschedError as error:
-            session.fail(error)
-
-    control = Control(
-        deadline=session.deadline,
-        workers=workers,
-        seed=seed,
-        options=options,
-        variant=variant,
-        hint=None if session.solution is None else compiled.hint(session.solution),
-        on_solution=on_solution,
-        on_bound=on_bound,
-        stopped=lambda: session.stopped,
-        when_stopped=session.when_stopped,
-    )
-    verdict: Verdict = solver.run(compiled, control)
-    if verdict is Verdict.INFEASIBLE and not session.stopped:
-        session.prove_infeasible(source)
-    if verdict is Verdict.STOPPED:
-        return StopReason.TIME if session.deadline.expired() else StopReason.STEPS
-    return StopReason.SOLVER
-
-
-def _tolerance(value: float) -> float:
-    """Return the error that a float objective or bound of a solver may carry."""
-    return min(0.1, 1e-6 * max(1.0, abs(value)))

@@ -50,6 +50,23 @@ class JobShopCpsat(Compiled):
         self._machines(deadline)
         self._objective(upper_bound, lower_bound)
 
+    def options(self, solver: str, workers: int) -> dict[str, Any]:
+        """Return the parameters that prove most on few cores (measured on ft10, la40, ta01, ta02).
+
+        Strong propagation of the disjunctive is off in CP-SAT by default; it makes refutations
+        three to five times faster. The default portfolio of two workers leaves one to the LP and
+        one to all the rest, and does not prove ft10 in 40 s; these do in 2 s.
+        """
+        chosen: dict[str, Any] = {
+            "use_strong_propagation_in_disjunctive": True,
+            "use_dynamic_precedence_in_disjunctive": True,
+        }
+        if workers == 1:
+            chosen["linearization_level"] = 0
+        elif workers == 2:
+            chosen["subsolvers"] = ["no_lp", "default_lp"]
+        return chosen
+
     def _operations(self, deadline: Deadline) -> None:
         problem, model = self.problem, self.model
         bounds = problem.alt_offset.tolist()

@@ -1,0 +1,346 @@
+"""The command line: solve, check, export, datasets, bench."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from optsched import __version__
+from optsched.core import CannotExpressError, InputError, MissingExtraError, OptschedError, Problem
+from optsched.result import Result, Status
+
+EXIT_SOLVED, EXIT_INFEASIBLE, EXIT_INPUT, EXIT_NOTHING, EXIT_SOLVER = 0, 1, 2, 3, 4
+
+app = typer.Typer(
+    name="optsched",
+    help="Exact combinatorial optimization: the best solution, a proven bound, and whether they "
+    "meet.\n\nExit codes: 0 solved, 1 infeasible, 2 bad input, 3 nothing found in time, "
+    "4 a solver failed.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+datasets_app = typer.Typer(help="Instances of the literature.", no_args_is_help=True)
+app.add_typer(datasets_app, name="datasets")
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Instance = Annotated[
+    str,
+    typer.Argument(
+        metavar="INSTANCE",
+        help="A dataset name such as ft10 or ta41, or a file; its format is recognised.",
+    ),
+]
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        out.print(f"optsched {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    """Hold the options of the whole program."""
+
+
+@app.command()
+def solve(
+    instance: Instance,
+    solver: Annotated[
+        str,
+        typer.Option("--solver", "-s", help="auto, cpsat, highs, pulp[:NAME], native, heuristic."),
+    ] = "auto",
+    time_limit: Annotated[
+        float | None,
+        typer.Option("--time-limit", "-t", help="Seconds for everything.  [default: none]"),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", "-w", help="Cores.  [default: all]")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    gap: Annotated[float, typer.Option(help="Stop at this relative gap.")] = 0.0,
+    objective: Annotated[
+        str | None, typer.Option(help="Another objective than the file's own.")
+    ] = None,
+    hint: Annotated[
+        Path | None, typer.Option(help="JSON of a solution or a result to start from.")
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", "-O", metavar="NAME=VALUE", help="An option of the solver."),
+    ] = None,
+    json_out: Annotated[
+        str | None, typer.Option("--json", metavar="OUT", help="Write the result ('-': stdout).")
+    ] = None,
+    gantt: Annotated[
+        Path | None, typer.Option(metavar="OUT", help="Draw the schedule: .html, .png, .svg, .pdf.")
+    ] = None,
+    convergence: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT", help="Draw incumbent and bound against time."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
+) -> None:
+    """Solve INSTANCE, show progress, and print what is proven. Ctrl-C keeps the incumbent."""
+    from optsched.live import Progress
+    from optsched.loading import load
+    from optsched.solving import solve as run
+
+    _check_outputs(gantt, convergence, json_out)
+    problem = load(instance)
+    if objective is not None:
+        problem = _with_objective(problem, objective)
+    reference = _best_known(instance) if objective is None else None
+    # Progress goes to stderr, so that --json - can be piped.
+    progress = Progress(problem, err, time_limit, reference, enabled=not quiet)
+    with progress:
+        result = run(
+            problem,
+            solver,
+            time_limit=time_limit,
+            workers=workers,
+            seed=seed,
+            gap_limit=gap,
+            hint=None if hint is None else _read_json(hint, "hint"),
+            options=_options(option or []),
+            on_event=progress.event,
+        )
+    if not quiet:
+        progress.summary(result)
+    _write(result, json_out, gantt, convergence, quiet=quiet)
+    raise typer.Exit(_exit_code(result))
+
+
+def _exit_code(result: Result) -> int:
+    if result.status is Status.INFEASIBLE:
+        return EXIT_INFEASIBLE
+    return EXIT_NOTHING if result.solution is None else EXIT_SOLVED
+
+
+def _check_outputs(gantt: Path | None, convergence: Path | None, json_out: str | None) -> None:
+    """Refuse outputs that cannot be written before the time is spent."""
+    for path in (gantt, convergence):
+        if path is not None:
+            from optsched.plotting import check_path
+
+            check_path(path)
+    if json_out not in (None, "-") and not Path(str(json_out)).absolute().parent.is_dir():
+        raise InputError(f"--json: there is no folder {Path(str(json_out)).parent}")
+
+
+def _write(
+    result: Result,
+    json_out: str | None,
+    gantt: Path | None,
+    convergence: Path | None,
+    *,
+    quiet: bool,
+) -> None:
+    if json_out == "-":
+        sys.stdout.write(result.to_json() + "\n")
+    elif json_out is not None:
+        _guard(json_out, lambda: result.to_json(json_out))
+    if gantt is not None and result.solution is not None:
+        from optsched import plotting
+
+        plotting.gantt(result.problem, result.solution, gantt)
+    if convergence is not None and result.trace:
+        from optsched import plotting
+
+        plotting.convergence(result, convergence)
+    if not quiet:
+        for path in (json_out, gantt, convergence):
+            if path is not None and path != "-" and Path(str(path)).exists():
+                err.print(f"wrote {path}", style="dim")
+
+
+def _guard(path: str | Path, write: Any) -> None:
+    try:
+        write()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _with_objective(problem: Problem, objective: str) -> Problem:
+    data = problem.to_dict() | {"objective": objective}
+    return type(problem).from_dict(data)
+
+
+def _best_known(instance: str) -> Any:
+    """Return the registry's entry of a dataset name, None for a file."""
+    from optsched import datasets
+
+    if Path(instance).exists():
+        return None
+    try:
+        return datasets.info(instance)
+    except InputError:
+        return None
+
+
+def _read_json(path: Path, what: str) -> Any:
+    from optsched.formats import read_solution
+
+    try:
+        return read_solution(path)
+    except InputError as error:
+        raise InputError(f"{what}: {error}") from error
+
+
+def _options(pairs: list[str]) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not sign or not name:
+            raise InputError(f"--option {pair}: expected NAME=VALUE")
+        try:
+            options[name] = json.loads(value)
+        except json.JSONDecodeError:
+            options[name] = {"True": True, "False": False}.get(value, value)
+    return options
+
+
+@app.command()
+def check(
+    instance: Instance,
+    solution: Annotated[Path, typer.Argument(help="JSON of a solution or of a result.")],
+) -> None:
+    """Check SOLUTION against INSTANCE: every violation in words, or the objective."""
+    from optsched.loading import load
+
+    problem = load(instance)
+    data = _read_json(solution, "solution")
+    claimed = data.get("objective") if isinstance(data, dict) else None
+    if isinstance(data, dict) and "solution" in data:
+        data = data["solution"]
+        if data is None:
+            raise InputError(f"{solution}: the result holds no solution")
+    decoded = problem.solution_type.from_dict(data)
+    violations = problem.check(decoded)
+    for violation in violations:
+        out.print(f"[red]violated[/] {violation.kind}: {violation.message}")
+    if violations:
+        out.print(f"{len(violations)} violations")
+        raise typer.Exit(EXIT_INFEASIBLE)
+    value = problem.objective(decoded)
+    out.print(f"feasible, objective {value}")
+    if claimed is not None and claimed != value:
+        out.print(f"[red]the file claims {claimed}[/]")
+        raise typer.Exit(EXIT_INFEASIBLE)
+
+
+@app.command()
+def export(
+    instance: Instance,
+    target: Annotated[
+        Path, typer.Argument(metavar="OUT", help="A file ending in .lp, .mps, .json, .txt, .fjs.")
+    ],
+) -> None:
+    """Write INSTANCE as a MILP model (.lp, .mps) or in another format (.json, .txt, .fjs)."""
+    from optsched.formats import write_text
+    from optsched.loading import load
+    from optsched.solving import compile as build
+
+    problem = load(instance)
+    suffix = target.suffix.lower()
+    if suffix in (".lp", ".mps"):
+        model = build(problem, "pulp").model
+        writer = model.writeLP if suffix == ".lp" else model.writeMPS
+        _guard(target, lambda: writer(str(target)))
+    else:
+        text = write_text(problem, suffix)
+        _guard(target, lambda: target.write_text(text, encoding="utf-8"))
+    err.print(f"wrote {target}", style="dim")
+
+
+@datasets_app.command("list")
+def datasets_list(
+    dataset: Annotated[
+        str | None, typer.Argument(help="List the instances of this dataset.")
+    ] = None,
+) -> None:
+    """List the datasets, or the instances of one."""
+    from optsched import datasets
+
+    if dataset is None:
+        table = Table("dataset", "instances", "family", "what", box=None)
+        for entry in datasets.datasets():
+            table.add_row(entry.name, str(entry.size), entry.family, entry.description)
+        out.print(table)
+        return
+    table = Table("instance", "size", "best known", box=None)
+    for name in datasets.names(dataset):
+        info = datasets.info(f"{dataset}/{name}")
+        table.add_row(name, info.size, _interval(info))
+    out.print(table)
+
+
+def _interval(info: Any) -> str:
+    if info.upper is None:
+        return "-"
+    return str(info.upper) if info.lower == info.upper else f"{info.lower} .. {info.upper}"
+
+
+@datasets_app.command("info")
+def datasets_info(name: Annotated[str, typer.Argument(help="An instance's name.")]) -> None:
+    """Show what is known of an instance."""
+    from optsched import datasets
+
+    info = datasets.info(name)
+    table = Table(box=None, show_header=False)
+    for key, value in (
+        ("instance", f"{info.dataset}/{info.name}"),
+        ("size", info.size),
+        ("best known", _interval(info)),
+        ("source", info.source),
+    ):
+        table.add_row(key, str(value))
+    out.print(table)
+
+
+@datasets_app.command("fetch")
+def datasets_fetch(
+    name: Annotated[str, typer.Argument(help="A dataset, or one instance.")],
+) -> None:
+    """Download a dataset, or one instance, into the cache; verify the checksums."""
+    from optsched import datasets
+
+    paths = datasets.fetch(name)
+    out.print(f"{len(paths)} instances are at hand")
+
+
+def main() -> None:
+    """Run the program; every error that has a cause the user can mend is one line."""
+    try:
+        app()
+    except MissingExtraError as error:
+        err.print(f"[red]error:[/] {error}", markup=True)
+        sys.exit(EXIT_INPUT)
+    except (InputError, CannotExpressError) as error:
+        err.print("[red]error:[/] ", end="")
+        err.print(str(error), markup=False)
+        sys.exit(EXIT_INPUT)
+    except OptschedError as error:
+        err.print("[red]solver failure:[/] ", end="")
+        err.print(str(error), markup=False)
+        sys.exit(EXIT_SOLVER)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""How large instances are handled, for any family."""

@@ -1,0 +1,201 @@
+"""A heuristic search and an exact prover side by side, feeding each other through one session.
+
+The search finds; the prover refutes. Given an incumbent of value ``u``, the prover asks one
+question, "is there anything of at most ``u - 1``?", without an objective. A no is the proof of
+optimality; a yes is a better incumbent, which the search takes over. Whenever the search improves
+the incumbent, the prover starts again with the tighter question.
+
+Before that it asks cheaper questions from below (destructive improvement of the lower bound, Klein
+and Scholl 1999): "anything of at most the bound?" A no raises the bound, and the step grows.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from enum import Enum
+
+from optsched.core import Deadline, DeadlineExpired
+from optsched.result import StopReason
+from optsched.session import Session
+
+#: Seconds that one question from below may take, at most.
+PROBE_LIMIT = 2.0
+#: Share of the time limit that questions from below may take in all.
+PROBE_SHARE = 0.15
+#: Seconds that the search may have alone at first, so that the first question is a good one.
+HEAD_START = 0.5
+#: Steps of a search that count as one second when it shares a core with the prover.
+STEPS_PER_SECOND = 25
+
+
+class Answer(Enum):
+    """The answer to "is there a solution of at most the target?"."""
+
+    NO = "no"  #: proven
+    YES = "yes"  #: and it has been offered to the session
+    OPEN = "open"  #: stopped before an answer
+
+
+#: ``ask(target, deadline, stopped, effort)``: the prover; it must stop soon after ``stopped()`` is
+#: true, and when it has spent `effort` (deterministic seconds, about as long as real ones; None:
+#: no limit). A target of None asks for any solution at all.
+Ask = Callable[[int | None, Deadline, Callable[[], bool], float | None], Answer]
+#: ``search(stopped)``: a heuristic search; it offers to the session until ``stopped()``, which it
+#: asks at regular steps, not times.
+Search = Callable[[Callable[[], bool]], object]
+
+
+def run(
+    session: Session,
+    searches: Sequence[Search],
+    ask: Ask,
+    *,
+    source: str,
+    side_by_side: bool,
+) -> StopReason:
+    """Run searches and prover until proof or until the session stops.
+
+    Parameters
+    ----------
+    session : Session
+        Of a problem with an integral objective.
+    searches : sequence of callable
+        The heuristic searches, a thread each.
+    ask : callable
+        The prover; it runs in the calling thread, on the cores that it was made with.
+    source : str
+        Who proves, for the trace.
+    side_by_side : bool
+        Whether there are cores for all at once; otherwise they take turns.
+    """
+    prover = _Prover(session, ask, source)
+    baton = None if side_by_side else _Baton(session)
+
+    def searching(search: Search) -> None:
+        try:
+            search(baton.stopped if baton else lambda: session.stopped)
+        except DeadlineExpired:
+            pass
+        except BaseException as error:
+            session.fail(error)
+        finally:
+            if baton:
+                baton.leave()
+
+    threads = [
+        threading.Thread(target=searching, args=(search,), daemon=True, name="optsched search")
+        for search in (searches if side_by_side else searches[:1])
+    ]
+    for thread in threads:
+        thread.start()
+    if baton:
+        _take_turns(session, prover, baton)
+    else:
+        limit = session.deadline.limit
+        threads[0].join(HEAD_START if limit is None else min(HEAD_START, 0.1 * limit))
+        while not session.stopped:
+            prover.step()
+    for thread in threads:
+        thread.join(0.5)
+    return StopReason.SOLVER
+
+
+class _Baton:
+    """Lets search and prover run one at a time on one core, by counted steps and not by time.
+
+    The search is held inside its question "shall I stop?", so it keeps its state.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._condition = threading.Condition()
+        self._steps = 0
+        self._gone = False
+
+    def stopped(self) -> bool:
+        with self._condition:
+            self._steps -= 1
+            if self._steps <= 0:
+                self._condition.notify_all()
+            while self._steps <= 0 and not self._session.stopped:
+                self._condition.wait(0.05)
+        return self._session.stopped
+
+    def leave(self) -> None:
+        with self._condition:
+            self._gone = True
+            self._condition.notify_all()
+
+    def let_run(self, steps: int) -> None:
+        """Let the search take `steps` steps, and wait until it has."""
+        with self._condition:
+            self._steps = steps
+            self._condition.notify_all()
+            while self._steps > 0 and not self._gone and not self._session.stopped:
+                self._condition.wait(0.05)
+
+
+def _take_turns(session: Session, prover: _Prover, baton: _Baton) -> None:
+    turn = 1.0
+    while not session.stopped:
+        baton.let_run(round(turn * STEPS_PER_SECOND))
+        if not session.stopped:
+            prover.step(effort=turn)
+        turn *= 1.5
+
+
+class _Prover:
+    """Decides what to ask next, and draws the conclusions."""
+
+    def __init__(self, session: Session, ask: Ask, source: str) -> None:
+        self._session = session
+        self._ask = ask
+        self._source = source
+        self._probing = True
+        self._step = 1
+        self._spent = 0.0
+
+    def step(self, effort: float | None = None) -> None:
+        """Ask one question, for `effort` deterministic seconds at most."""
+        session = self._session
+        if session.objective is None:
+            answer = self._ask(None, session.deadline, lambda: session.stopped, effort)
+            if answer is Answer.NO:
+                session.prove_infeasible(self._source)
+            return
+        objective = int(session.objective)
+        if self._probing and session.bound is not None and objective - session.bound > 1:
+            self._probe(int(session.bound), objective, effort)
+            return
+
+        def outdated() -> bool:
+            return session.stopped or int(session.objective or objective) < objective
+
+        answer = self._ask(objective - 1, session.deadline, outdated, effort)
+        if answer is Answer.NO:
+            session.prove(objective, self._source)
+
+    def _probe(self, bound: int, objective: int, effort: float | None) -> None:
+        """Ask whether the bound, or a little more, can be reached; stop when it takes long."""
+        session = self._session
+        until = session.deadline
+        if effort is None:
+            budget = min(PROBE_LIMIT, session.deadline.remaining())
+            if session.deadline.limit is not None:
+                budget = min(budget, PROBE_SHARE * session.deadline.limit - self._spent)
+            if budget <= 0.05:
+                self._probing = False
+                return
+            until = Deadline(budget)
+        target = min(bound + self._step - 1, objective - 2)
+        answer = self._ask(target, until, lambda: session.stopped, effort)
+        if effort is None:
+            self._spent += until.elapsed()
+        if answer is Answer.NO:
+            session.prove(target + 1, self._source)
+            self._step *= 2
+        elif self._step > 1:
+            self._step = max(1, self._step // 4)
+        else:
+            self._probing = False
