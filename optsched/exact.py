@@ -81,7 +81,8 @@ def _offering(
             solution = compiled.decode(values)
             objective = session.problem.objective(solution)
             # Decoding may shift a schedule to the left, but must not make it worse.
-            if claimed is not None and objective > claimed + _tolerance(claimed):
+            # MILP claims carry the error of big-M rows; what counts is the recomputed objective.
+            if claimed is not None and objective > claimed + max(0.1, 1e-4 * abs(claimed)):
                 raise VerificationError(
                     f"{source} claims {claimed:g}, but the solution's objective is {objective}"
                 )

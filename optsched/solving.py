@@ -207,6 +207,20 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
+def _best_way(problem: Problem) -> tuple[str, ModuleType | None]:
+    """Return the solver that ``auto`` stands for, and the search to run beside it, if any.
+
+    A family's own search goes alone where it proves optimality itself (``COMPLETE``), else beside
+    CP-SAT; without one, CP-SAT goes alone, then MILP.
+    """
+    search = expressing(problem, "native") if can_express(problem, "native") else None
+    if search is not None and getattr(search, "COMPLETE", False):
+        return "native", None
+    if can_express(problem, "cpsat"):
+        return "cpsat", search if problem.integral else None
+    return ("highs" if can_express(problem, "highs") else "cpsat"), None
+
+
 class _Task:
     """One solve: its arguments checked, its session made, ready to run."""
 
@@ -236,15 +250,13 @@ class _Task:
                 f"unknown solver {solver!r}{nearest(name, solver_names())}: "
                 f"one of {', '.join(solver_names())}"
             )
-        self._search_module: ModuleType | None = None
+        beside = None
         if name == "auto":
-            name = next((n for n in ("cpsat", "highs") if can_express(problem, n)), "cpsat")
-            if name == "cpsat" and problem.integral and can_express(problem, "native"):
-                self._search_module = expressing(problem, "native")
+            name, beside = _best_way(problem)
         self.problem = problem
         self.name = f"{name}:{variant}" if variant else name
-        if self._search_module is not None:
-            self.name = "auto"
+        #: The search that runs beside the solver, where the two make a portfolio.
+        self._companion = beside
         self.options = dict(options)
         self.seed = seed
         self.workers = workers or available_cores()
@@ -289,7 +301,7 @@ class _Task:
             solution=session.solution,
             trace=tuple(session.trace),
             time=session.deadline.elapsed(),
-            solver=self.name,
+            solver="auto" if self._companion else self.name,
             seed=self.seed,
             workers=self.workers,
             problem=self.problem,
@@ -328,13 +340,14 @@ class _Task:
         side_by_side = self.workers > 1
         return portfolio.run(session, searches, ask, source="cpsat", side_by_side=side_by_side)
 
-    def _native(self, search: ModuleType, stopped: Callable[[], bool], *, seed: int) -> StopReason:
-        reason: StopReason = search.run(self.problem, self.session, seed=seed, stopped=stopped)
+    def _native(self, search: ModuleType, effort: float | None = None, *, seed: int) -> StopReason:
+        extra = {} if effort is None else {"effort": effort}
+        reason: StopReason = search.run(self.problem, self.session, seed=seed, **extra)
         return reason
 
     def _search(self) -> StopReason:
-        if self._search_module is not None:
-            return self._portfolio(self._search_module)
+        if self._companion is not None:
+            return self._portfolio(self._companion)
         if self._solver is not None:
             return run_exact(
                 self.session,
@@ -346,9 +359,8 @@ class _Task:
                 options=self.options,
                 variant=self._variant,
             )
-        if self._module.__name__.endswith(".search"):
-            reason: StopReason = self._module.run(self.problem, self.session, seed=self.seed)
-            return reason
+        if self.name == "native":
+            return self._native(self._module, seed=self.seed)
         return StopReason.HEURISTIC
 
     def _beside(self, work: Callable[[], StopReason]) -> StopReason:

@@ -25,8 +25,6 @@ PROBE_LIMIT = 2.0
 PROBE_SHARE = 0.15
 #: Seconds that the search may have alone at first, so that the first question is a good one.
 HEAD_START = 0.5
-#: Steps of a search that count as one second when it shares a core with the prover.
-STEPS_PER_SECOND = 25
 
 
 class Answer(Enum):
@@ -41,9 +39,9 @@ class Answer(Enum):
 #: true, and when it has spent `effort` (deterministic seconds, about as long as real ones; None:
 #: no limit). A target of None asks for any solution at all.
 Ask = Callable[[int | None, Deadline, Callable[[], bool], float | None], Answer]
-#: ``search(stopped)``: a heuristic search; it offers to the session until ``stopped()``, which it
-#: asks at regular steps, not times.
-Search = Callable[[Callable[[], bool]], object]
+#: ``search(effort)``: a heuristic search; it offers to the session until that stops, or until it
+#: has spent `effort` (deterministic seconds as above; None: no limit).
+Search = Callable[[float | None], object]
 
 
 def run(
@@ -70,79 +68,44 @@ def run(
         Whether there are cores for all at once; otherwise they take turns.
     """
     prover = _Prover(session, ask, source)
-    baton = None if side_by_side else _Baton(session)
+    if not side_by_side:
+        return _take_turns(session, searches[0], prover)
 
     def searching(search: Search) -> None:
         try:
-            search(baton.stopped if baton else lambda: session.stopped)
+            search(None)
         except DeadlineExpired:
             pass
         except BaseException as error:
             session.fail(error)
-        finally:
-            if baton:
-                baton.leave()
 
     threads = [
         threading.Thread(target=searching, args=(search,), daemon=True, name="optsched search")
-        for search in (searches if side_by_side else searches[:1])
+        for search in searches
     ]
     for thread in threads:
         thread.start()
-    if baton:
-        _take_turns(session, prover, baton)
-    else:
-        limit = session.deadline.limit
-        threads[0].join(HEAD_START if limit is None else min(HEAD_START, 0.1 * limit))
-        while not session.stopped:
-            prover.step()
+    limit = session.deadline.limit
+    threads[0].join(HEAD_START if limit is None else min(HEAD_START, 0.1 * limit))
+    while not session.stopped:
+        prover.step()
     for thread in threads:
         thread.join(0.5)
     return StopReason.SOLVER
 
 
-class _Baton:
-    """Lets search and prover run one at a time on one core, by counted steps and not by time.
+def _take_turns(session: Session, search: Search, prover: _Prover) -> StopReason:
+    """One core: search, prove, search, ... each turn half as long again as the one before.
 
-    The search is held inside its question "shall I stop?", so it keeps its state.
+    Turns are counted in deterministic effort and not in time, so that a run can be repeated.
     """
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._condition = threading.Condition()
-        self._steps = 0
-        self._gone = False
-
-    def stopped(self) -> bool:
-        with self._condition:
-            self._steps -= 1
-            if self._steps <= 0:
-                self._condition.notify_all()
-            while self._steps <= 0 and not self._session.stopped:
-                self._condition.wait(0.05)
-        return self._session.stopped
-
-    def leave(self) -> None:
-        with self._condition:
-            self._gone = True
-            self._condition.notify_all()
-
-    def let_run(self, steps: int) -> None:
-        """Let the search take `steps` steps, and wait until it has."""
-        with self._condition:
-            self._steps = steps
-            self._condition.notify_all()
-            while self._steps > 0 and not self._gone and not self._session.stopped:
-                self._condition.wait(0.05)
-
-
-def _take_turns(session: Session, prover: _Prover, baton: _Baton) -> None:
     turn = 1.0
     while not session.stopped:
-        baton.let_run(round(turn * STEPS_PER_SECOND))
+        search(turn)
         if not session.stopped:
             prover.step(effort=turn)
         turn *= 1.5
+    return StopReason.SOLVER
 
 
 class _Prover:

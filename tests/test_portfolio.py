@@ -1,0 +1,176 @@
+"""The portfolio's logic, with scripted sides; and both real sides on a small shop."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import optsched as op
+from optsched.core import Deadline, OptschedError
+from optsched.result import StopReason
+from optsched.search import portfolio
+from optsched.search.portfolio import Answer
+from optsched.session import Session
+
+
+class Line(op.JobShop):
+    """One operation of length 1: the makespan is its start plus 1, whatever we choose."""
+
+    def __init__(self):
+        super().__init__([[(0, 1)]], name="line")
+
+    def at(self, makespan):
+        return op.JobShopSolution([makespan - 1], [0])
+
+
+def wait_for_stop(session):
+    while not session.stopped:
+        session.deadline.check()
+        threading.Event().wait(0.005)
+
+
+def new_session(limit=20.0):
+    problem = Line()
+    return problem, Session(problem, Deadline(limit))
+
+
+def test_the_search_improving_restarts_the_prover_with_the_tighter_question():
+    problem, session = new_session()
+    session.offer(problem.at(10), "heuristic")
+    asked, release = [], threading.Event()
+
+    def search(effort):
+        release.wait(10)
+        session.offer(problem.at(7), "search")
+        wait_for_stop(session)
+
+    def ask(target, deadline, stopped, effort):
+        asked.append(target)
+        if target == 9:
+            release.set()
+            while not stopped():
+                deadline.check()
+            return Answer.OPEN
+        return Answer.NO
+
+    portfolio.run(session, [search], ask, source="prover", side_by_side=True)
+    assert asked == [9, 6]
+    assert session.proven
+    assert session.objective == session.bound == 7
+
+
+def test_a_yes_of_the_prover_reaches_the_search():
+    problem, session = new_session()
+    session.offer(problem.at(5), "heuristic")
+    seen = []
+
+    def search(effort):
+        while not session.stopped:
+            if session.objective == 4:
+                seen.append(session.objective)
+            threading.Event().wait(0.002)
+
+    def ask(target, deadline, stopped, effort):
+        if target == 4:
+            session.offer(problem.at(4), "prover")
+            threading.Event().wait(0.05)
+            return Answer.YES
+        return Answer.NO
+
+    portfolio.run(session, [search], ask, source="prover", side_by_side=True)
+    assert seen
+    assert session.objective == session.bound == 4
+
+
+def test_questions_from_below_raise_the_bound_in_growing_steps():
+    problem, session = new_session()
+    session.offer(problem.at(40), "heuristic")
+    session.prove(10, "bounds")
+    asked = []
+
+    def ask(target, deadline, stopped, effort):
+        asked.append(target)
+        return Answer.NO if target < 30 or target == 39 else Answer.OPEN
+
+    def search(effort):
+        wait_for_stop(session)
+
+    portfolio.run(session, [search], ask, source="prover", side_by_side=True)
+    assert asked[:3] == [10, 12, 16]  # the bound itself, then steps of 2 and 4 above it
+    assert asked[-1] == 39
+    assert session.bound == 40
+    bounds = [event.bound for event in session.trace if event.bound is not None]
+    assert bounds == sorted(bounds)
+
+
+def test_on_one_core_the_sides_take_turns():
+    problem, session = new_session()
+    session.offer(problem.at(9), "heuristic")
+    running, log = [], []
+
+    def search(effort):
+        assert not running
+        running.append("search")
+        log.append(("search", effort))
+        if len(log) == 3:
+            session.offer(problem.at(6), "search")
+        running.pop()
+
+    def ask(target, deadline, stopped, effort):
+        assert not running
+        log.append((target, effort))
+        return Answer.NO if target == 5 else Answer.OPEN
+
+    portfolio.run(session, [search], ask, source="prover", side_by_side=False)
+    assert log == [("search", 1.0), (8, 1.0), ("search", 1.5), (5, 1.5)]
+    assert session.proven
+
+
+def test_without_an_incumbent_the_prover_looks_for_any_solution_or_proves_there_is_none():
+    _, session = new_session()
+
+    def ask(target, deadline, stopped, effort):
+        assert target is None
+        return Answer.NO
+
+    portfolio.run(session, [lambda _: wait_for_stop(session)], ask, source="p", side_by_side=True)
+    assert session.infeasible
+    assert session.outcome(StopReason.SOLVER)[0] is op.Status.INFEASIBLE
+
+
+def test_an_error_of_the_search_is_not_lost():
+    problem, session = new_session()
+    session.offer(problem.at(9), "heuristic")
+
+    def search(effort):
+        raise ZeroDivisionError("a bug")
+
+    def ask(target, deadline, stopped, effort):
+        while not stopped():
+            deadline.check()
+        return Answer.OPEN
+
+    portfolio.run(session, [search], ask, source="prover", side_by_side=True)
+    assert isinstance(session.error, ZeroDivisionError)
+    assert not isinstance(session.error, OptschedError)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_auto_proves_a_shop_that_the_bounds_alone_do_not(workers):
+    rng = np.random.default_rng(5)
+    jobs = [[(int(m), int(rng.integers(1, 30))) for m in rng.permutation(6)] for _ in range(6)]
+    problem = op.JobShop(jobs)
+    result = op.solve(problem, workers=workers, time_limit=60)
+    assert result.solver == "auto"
+    assert result.status is op.Status.OPTIMAL
+    assert result.objective == op.solve(problem, "cpsat", workers=1, time_limit=60).objective
+
+
+def test_auto_on_one_core_can_be_repeated():
+    rng = np.random.default_rng(7)
+    jobs = [[(int(m), int(rng.integers(1, 50))) for m in rng.permutation(7)] for _ in range(7)]
+    first, second = (op.solve(op.JobShop(jobs), workers=1, seed=3) for _ in range(2))
+    assert first.status is op.Status.OPTIMAL
+    assert first.solution.start.tolist() == second.solution.start.tolist()
+    objectives = [[event.objective for event in r.trace] for r in (first, second)]
+    assert objectives[0] == objectives[1]
