@@ -7,7 +7,7 @@
 OPTIMAL 6 6
 """
 
-from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from optsched.core import (
     CannotExpressError,
@@ -18,16 +18,10 @@ from optsched.core import (
     VerificationError,
     Violation,
 )
-
-# from optsched.loading import load
+from optsched.loading import load
 from optsched.problems.job_shop.problem import JobShop, JobShopSolution
 from optsched.result import Event, Result, Status, StopReason
 from optsched.solving import Stream, compile, solve, stream
-
-try:
-    __version__ = version("optsched")
-except PackageNotFoundError:  # run from a source tree that is not installed
-    __version__ = "0.0.0"
 
 __all__ = [
     "CannotExpressError",
@@ -46,7 +40,19 @@ __all__ = [
     "Violation",
     "__version__",
     "compile",
-    # "load",
+    "load",
     "solve",
     "stream",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # The version is looked up when asked for: importlib.metadata is slow to import.
+    if name == "__version__":
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return version("optsched")
+        except PackageNotFoundError:  # run from a source tree that is not installed
+            return "0.0.0"
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from optsched import __version__
+from optsched.bench.cli import bench_app
 from optsched.core import CannotExpressError, InputError, MissingExtraError, OptschedError, Problem
 from optsched.result import Result, Status
 
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 datasets_app = typer.Typer(help="Instances of the literature.", no_args_is_help=True)
 app.add_typer(datasets_app, name="datasets")
+app.add_typer(bench_app, name="bench")
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)

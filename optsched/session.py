@@ -230,7 +230,10 @@ def hint_from(problem: Problem, hint: Any) -> Any:
         data = hint.get("solution", hint)
         if data is None:
             raise InputError("hint: the result holds no solution")
-        hint = problem.solution_type.from_dict(data)
+        try:
+            hint = problem.solution_type.from_dict(data)
+        except InputError as error:
+            raise InputError(f"hint: {error}") from error
     if not isinstance(hint, problem.solution_type):
         kind = problem.solution_type.__name__
         raise InputError(f"hint: expected a {kind}, not {type(hint).__name__}")

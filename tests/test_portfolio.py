@@ -82,7 +82,8 @@ def test_a_yes_of_the_prover_reaches_the_search():
     assert session.objective == session.bound == 4
 
 
-def test_questions_from_below_raise_the_bound_in_growing_steps():
+def test_questions_from_below_raise_the_bound_in_growing_steps(monkeypatch):
+    monkeypatch.setattr(portfolio, "PATIENCE", 0.1)
     problem, session = new_session()
     session.offer(problem.at(40), "heuristic")
     session.prove(10, "bounds")
@@ -90,13 +91,17 @@ def test_questions_from_below_raise_the_bound_in_growing_steps():
 
     def ask(target, deadline, stopped, effort):
         asked.append(target)
+        if len(asked) == 1:  # from above, and it takes longer than the patience
+            while not deadline.expired():
+                threading.Event().wait(0.01)
+            return Answer.OPEN
         return Answer.NO if target < 30 or target == 39 else Answer.OPEN
 
     def search(effort):
         wait_for_stop(session)
 
     portfolio.run(session, [search], ask, source="prover", side_by_side=True)
-    assert asked[:3] == [10, 12, 16]  # the bound itself, then steps of 2 and 4 above it
+    assert asked[:4] == [39, 10, 12, 16]  # the bound itself, then steps of 2 and 4 above it
     assert asked[-1] == 39
     assert session.bound == 40
     bounds = [event.bound for event in session.trace if event.bound is not None]

@@ -5,8 +5,9 @@ question, "is there anything of at most ``u - 1``?", without an objective. A no 
 optimality; a yes is a better incumbent, which the search takes over. Whenever the search improves
 the incumbent, the prover starts again with the tighter question.
 
-Before that it asks cheaper questions from below (destructive improvement of the lower bound, Klein
-and Scholl 1999): "anything of at most the bound?" A no raises the bound, and the step grows.
+Where that takes long it turns for a while to cheaper questions from below (destructive
+improvement of the lower bound, Klein and Scholl 1999): "anything of at most the bound?" A no
+raises the bound, and the step grows.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from optsched.core import Deadline, DeadlineExpired
 from optsched.result import StopReason
 from optsched.session import Session
 
+#: Seconds for the question from above before those from below get their turn.
+PATIENCE = 3.0
 #: Seconds that one question from below may take, at most.
 PROBE_LIMIT = 2.0
-#: Share of the time limit that questions from below may take in all.
-PROBE_SHARE = 0.15
+#: Share of the time limit for each of the two.
+SHARE = 0.1
 #: Seconds that the search may have alone at first, so that the first question is a good one.
 HEAD_START = 0.5
 
@@ -117,7 +120,8 @@ class _Prover:
         self._source = source
         self._probing = True
         self._step = 1
-        self._spent = 0.0
+        self._asked = 0.0  # seconds, from above
+        self._probed = 0.0  # seconds, from below
 
     def step(self, effort: float | None = None) -> None:
         """Ask one question, for `effort` deterministic seconds at most."""
@@ -128,16 +132,28 @@ class _Prover:
                 session.prove_infeasible(self._source)
             return
         objective = int(session.objective)
+        until = session.deadline
         if self._probing and session.bound is not None and objective - session.bound > 1:
-            self._probe(int(session.bound), objective, effort)
-            return
+            if effort is None:
+                patience = self._budget(PATIENCE) - self._asked
+                if patience > 0.05:
+                    until = Deadline(patience)
+            if until is session.deadline:
+                self._probe(int(session.bound), objective, effort)
+                return
 
         def outdated() -> bool:
             return session.stopped or int(session.objective or objective) < objective
 
-        answer = self._ask(objective - 1, session.deadline, outdated, effort)
+        began = session.deadline.elapsed()
+        answer = self._ask(objective - 1, until, outdated, effort)
+        self._asked += session.deadline.elapsed() - began
         if answer is Answer.NO:
             session.prove(objective, self._source)
+
+    def _budget(self, seconds: float) -> float:
+        limit = self._session.deadline.limit
+        return seconds if limit is None else min(seconds, SHARE * limit)
 
     def _probe(self, bound: int, objective: int, effort: float | None) -> None:
         """Ask whether the bound, or a little more, can be reached; stop when it takes long."""
@@ -146,7 +162,7 @@ class _Prover:
         if effort is None:
             budget = min(PROBE_LIMIT, session.deadline.remaining())
             if session.deadline.limit is not None:
-                budget = min(budget, PROBE_SHARE * session.deadline.limit - self._spent)
+                budget = min(budget, SHARE * session.deadline.limit - self._probed)
             if budget <= 0.05:
                 self._probing = False
                 return
@@ -154,7 +170,7 @@ class _Prover:
         target = min(bound + self._step - 1, objective - 2)
         answer = self._ask(target, until, lambda: session.stopped, effort)
         if effort is None:
-            self._spent += until.elapsed()
+            self._probed += until.elapsed()
         if answer is Answer.NO:
             session.prove(target + 1, self._source)
             self._step *= 2

@@ -26,6 +26,10 @@ class Compiled(ABC):
 
     model: Any
 
+    def options(self, solver: str, workers: int) -> dict[str, Any]:
+        """Return solver options that suit this formulation; the user's own go before them."""
+        return {}
+
     @abstractmethod
     def hint(self, solution: Any) -> npt.NDArray[np.float64]:
         """Return a value for every variable of the model, in model order."""

@@ -1,0 +1,1 @@
+"""Benchmark campaigns: suites, a runner that survives, verification, reports."""

@@ -1,0 +1,48 @@
+"""``optsched.load``: a problem by the name of a dataset instance or of a file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from optsched.core import InputError, Problem
+from optsched.datasets import load_instance, registry
+from optsched.formats import known_suffixes, read_file
+from optsched.text_rows import shown
+
+#: Suffixes of compressed files.
+PACKED = (".gz", ".zip")
+
+
+def load(name_or_path: str | os.PathLike[str]) -> Problem:
+    """Return the problem of a dataset instance or of a file.
+
+    Parameters
+    ----------
+    name_or_path : str or path
+        A file of any format read (a file that exists comes first), or a name of the registry
+        such as ``"ft10"`` or ``"jsplib/ft10"``; see ``optsched.datasets.names()``.
+
+    Raises
+    ------
+    InputError
+        When there is neither, with the nearest names, or the file states no problem.
+    """
+    if not isinstance(name_or_path, str):
+        if not isinstance(name_or_path, os.PathLike):
+            raise InputError(f"expected a name or a path, not {shown(name_or_path)}")
+        return read_file(Path(name_or_path))
+    name = name_or_path
+    if not name.strip():
+        raise InputError("expected a dataset instance or a file, not an empty name")
+    is_directory = os.path.isdir(name)  # False, too, for what cannot be a path at all
+    if os.path.exists(name) and not is_directory:
+        return read_file(name)
+    if registry.lookup(name):
+        return load_instance(name)
+    suffix = Path(name).suffix.lower()
+    if is_directory or os.path.isabs(name) or suffix in known_suffixes() or suffix in PACKED:
+        return read_file(name)  # says what is wrong with the path
+    raise InputError(
+        f"no file and no dataset instance is called {shown(name)}{registry.nearest(name)}"
+    )

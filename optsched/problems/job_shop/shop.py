@@ -1,0 +1,134 @@
+"""A job shop as the matrices of the kernels, and the way in and out of them.
+
+Importing this module compiles the kernels when no cache is at hand (some seconds).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from optsched.core import IntArray
+from optsched.problems.job_shop import kernels, paths, tabu
+from optsched.problems.job_shop.problem import JobShop, JobShopSolution
+
+Order = npt.NDArray[np.uint32]
+
+
+class Shop:
+    """The matrices of one job shop for the kernels, and the way in and out of them.
+
+    Parameters
+    ----------
+    problem : JobShop
+        One machine an operation; features within `SUPPORTS`.
+    seed : int
+        Seed of the kernels' random numbers.
+    """
+
+    def __init__(self, problem: JobShop, seed: int) -> None:
+        self.problem = problem
+        n, n_jobs = problem.n_ops, problem.n_jobs
+        width = n + n_jobs + 2
+        self.node = np.arange(n) + problem.op_job + 1
+        self.last = self.node[problem.job_offset[1:] - 1].astype(np.uint32)
+        self.ix = np.zeros((kernels.IX_ROWS, width), dtype=np.uint32)
+        self.ix[kernels.POS] = np.iinfo(np.uint32).max  # dummies stand beyond every position
+        self.ix[kernels.MACHINE, self.node] = problem.alt_machine
+        self.tm = np.zeros((kernels.TM_ROWS, width), dtype=np.int64)
+        self.tm[kernels.P, self.node] = problem.alt_duration
+        self.tm[kernels.GAP, self.node] = gaps(problem)
+        first_dummy = self.node[problem.job_offset[:-1]] - 1
+        self.tm[kernels.END, first_dummy] = problem.release
+        #: The kernels' longest path minus this is the objective.
+        self.offset = 0
+        if problem.objective_kind == "maximum_lateness":
+            assert problem.due is not None
+            self.offset = int(problem.due.max())
+            self.tm[kernels.TAIL, self.last.astype(np.int64) + 1] = self.offset - problem.due
+        self.ctl = np.zeros(kernels.CTL_SIZE, dtype=np.int64)
+        self.ctl[kernels.C_OPS] = n
+        self.ctl[kernels.C_MACHINES] = problem.n_machines
+        tenure = 10 + n_jobs // problem.n_machines
+        self.ctl[kernels.C_TENURE] = tenure
+        self.ctl[kernels.C_SPREAD] = tenure * (4 if n_jobs <= 2 * problem.n_machines else 5) // 10
+        self.rng = np.random.SeedSequence(seed).generate_state(1, np.uint64) | np.uint64(1)
+        size = 1 << int(np.clip(int(n).bit_length() + 5, 14, 18))
+        self.tabu = np.zeros(size, dtype=np.int32)
+
+    def load(self, order: Order) -> int:
+        """Load a linear order of the nodes; return its longest path."""
+        self.ix[kernels.ORDER, : len(order)] = order
+        kernels.load(self.ix, self.tm, self.last, self.ctl)
+        return int(self.ctl[kernels.C_CURRENT])
+
+    def dispatch(self, noise: float) -> Order:
+        """Return the order of an active schedule by most work remaining, with `noise`."""
+        paths.dispatch(self.ix, self.tm, self.last, self.ctl, self.rng, noise)
+        return self.ix[kernels.ORDER, : self.problem.n_ops].copy()
+
+    def order(self, solution: JobShopSolution) -> Order:
+        """Return the operations of a schedule in the order of their starts."""
+        end = solution.start + self.problem.alt_duration
+        return self.node[np.lexsort((end, solution.start))].astype(np.uint32)
+
+    def solution(self, order: Order) -> JobShopSolution:
+        """Return the semi-active schedule of a linear order; what is loaded stays."""
+        tm, ctl = self.tm.copy(), self.ctl.copy()
+        ix = self.ix.copy()
+        ix[kernels.ORDER, : len(order)] = order
+        kernels.load(ix, tm, self.last, ctl)
+        start = (tm[kernels.END] - tm[kernels.P])[self.node]
+        return JobShopSolution(start, self.problem.alt_machine)
+
+    def distance(self, a: Order, b: Order) -> int:
+        """Return how many pairs of operations on a machine `a` and `b` order differently.
+
+        `a` is loaded, and `b` the guide, afterwards.
+        """
+        self.load(a)
+        self.ix[kernels.GUIDE, b] = np.arange(len(b))
+        return int(paths.distance(self.ix, self.ctl))
+
+    def relink(self, a: Order, b: Order, share: float) -> tuple[int, Order]:
+        """Return the distance from `a` to `b`, and a schedule at `share` of the way."""
+        apart = self.distance(a, b)
+        paths.relink(self.ix, self.ctl, self.rng, max(1, int(apart * share)))
+        return apart, self.ix[kernels.ORDER, : len(a)].copy()
+
+    def begin(self, order: Order, patience: int) -> None:
+        """Start a tabu search at `order`."""
+        self.load(order)
+        ctl = self.ctl
+        ctl[kernels.C_MOVES] = ctl[kernels.C_IMPROVED] = 0
+        ctl[kernels.C_BEST] = np.iinfo(np.int64).max
+        ctl[kernels.C_PATIENCE] = patience
+        self.tabu.fill(0)
+
+    def search(self, moves: int, target: int) -> int:
+        """Go on with the tabu search for at most `moves` moves; return how many were made.
+
+        It ends early when its patience is over or the longest path is down to `target`.
+        """
+        self.ctl[kernels.C_TARGET] = target
+        return int(tabu.search(self.ix, self.tm, self.last, self.tabu, self.ctl, self.rng, moves))
+
+    @property
+    def best(self) -> int:
+        """Longest path of the best schedule since `begin`."""
+        return int(self.ctl[kernels.C_BEST])
+
+    def best_order(self) -> Order:
+        """Return the order of the best schedule since `begin`."""
+        return self.ix[kernels.BEST, : self.problem.n_ops].copy()
+
+
+def gaps(problem: JobShop) -> IntArray:
+    """Return lag plus transport behind each operation of a shop without alternatives."""
+    gap = problem.lag.copy()
+    if problem.transport is not None:
+        before = np.ones(problem.n_ops, dtype=bool)
+        before[problem.job_offset[1:] - 1] = False
+        k = np.flatnonzero(before)
+        gap[k] += problem.transport[problem.alt_machine[k], problem.alt_machine[k + 1]]
+    return gap

@@ -1,0 +1,264 @@
+"""Tabu search for the job shop: neighbourhood, estimates and the search loop, in Numba.
+
+The matrices are those of `optsched.problems.job_shop.kernels`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba.types import int64, uint64
+
+from optsched.problems.job_shop import kernels as K
+from optsched.problems.job_shop.kernels import CTL, FAR, I32, IX, RNG, TM, U1, U32, kernel
+
+
+@kernel(uint64(uint64, uint64, uint64))
+def _slot(a: Any, b: Any, mask: Any) -> Any:
+    """Return where the tabu table keeps the arc from `a` to `b` (multiplicative hashing)."""
+    key = (a << np.uint64(32)) | b
+    return ((key * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40)) & mask
+
+
+@kernel(int64(TM, uint64, uint64, int64, int64, int64))
+def estimate_right(tm: Any, i: Any, j: Any, start: Any, rest: Any, cap: Any) -> Any:
+    """Estimate the makespan after moving entry `i` of the block to directly behind entry `j`.
+
+    Balas and Vazacopoulos (1998): the longest path through the operations moved, with the times
+    of all others unchanged. It is exact for neighbours (``j == i + 1``).
+
+    Parameters
+    ----------
+    start, rest : int
+        End of the operation before `i`, tail of the one behind `j`, on the machine.
+    cap : int
+        Once the estimate exceeds it, some value above `cap` is returned.
+    """
+    head, tail, p, h = tm[K.BLOCK_HEAD], tm[K.BLOCK_TAIL], tm[K.BLOCK_P], tm[K.BLOCK_H]
+    k = i
+    x = start
+    while k < j:
+        k += U1
+        x = max(x, head[k])
+        h[k] = x
+        x += p[k]
+    t = max(tail[i], rest) + p[i]
+    value = max(x, head[i]) + t
+    while k > i and value <= cap:
+        t = max(t, tail[k]) + p[k]
+        value = max(value, h[k] + t)
+        k -= U1
+    return value
+
+
+@kernel(int64(TM, uint64, uint64, int64, int64, int64))
+def estimate_left(tm: Any, i: Any, j: Any, start: Any, rest: Any, cap: Any) -> Any:
+    """Estimate the makespan after moving entry `j` of the block to directly before entry `i`."""
+    head, tail, p, h = tm[K.BLOCK_HEAD], tm[K.BLOCK_TAIL], tm[K.BLOCK_P], tm[K.BLOCK_H]
+    k = j
+    t = rest
+    while k > i:
+        k -= U1
+        t = max(t, tail[k]) + p[k]
+        h[k] = t
+    x = max(start, head[j])
+    value = x + max(t, tail[j]) + p[j]
+    x += p[j]
+    while k < j and value <= cap:
+        x = max(x, head[k])
+        value = max(value, x + h[k])
+        x += p[k]
+        k += U1
+    return value
+
+
+@kernel(uint64(IX, TM, U32, CTL, RNG))
+def critical_path(ix: Any, tm: Any, last: Any, ctl: Any, rng: Any) -> Any:
+    """Write a random critical path to row PATH, last operation first; return its length."""
+    mp, pos, path = ix[K.MP], ix[K.POS], ix[K.PATH]
+    p, gap, end, tail = tm[K.P], tm[K.GAP], tm[K.END], tm[K.TAIL]
+    nobody = np.uint64(len(mp) - 1)
+    n_ops = ctl[K.C_OPS]
+    n = np.uint64(0)
+    node = nobody
+    seen = np.uint64(0)
+    for j in range(len(last)):
+        i = last[j]
+        if end[i] + tail[i + U1] == ctl[K.C_CURRENT]:
+            seen += U1
+            if seen == U1 or K.draw(rng, seen) == np.uint64(0):
+                node = np.uint64(i)
+    while node != nobody:
+        path[n] = np.uint32(node)
+        n += U1
+        head = end[node] - p[node]
+        before = np.uint64(mp[node])
+        on_machine = before != nobody and end[before] == head
+        in_job = pos[node - U1] < n_ops and end[node - U1] + gap[node - U1] == head
+        if in_job and (not on_machine or K.draw(rng, np.uint64(2)) == np.uint64(0)):
+            node -= U1
+        elif on_machine:
+            node = before
+        else:
+            node = nobody
+    return n
+
+
+@kernel(int64(IX, TM, U32, I32, CTL, RNG, int64))
+def search(ix: Any, tm: Any, last: Any, tabu: Any, ctl: Any, rng: Any, moves: Any) -> Any:
+    """Run at most `moves` moves of tabu search; return how many were made.
+
+    It ends early when ``ctl[K.C_PATIENCE]`` moves have brought no improvement, when the makespan
+    is down to ``ctl[K.C_TARGET]``, or when no move is left, and goes on where it ended. The best
+    order is kept in row BEST. The neighbourhood is N7 of Zhang et al. (2007): on a random
+    critical path, any operation of a block goes to either end of it, and the ends go inside.
+    """
+    order, pos, ms, mp = ix[K.ORDER], ix[K.POS], ix[K.MS], ix[K.MP]
+    best_order, path = ix[K.BEST], ix[K.PATH]
+    p, gap, end, tail = tm[K.P], tm[K.GAP], tm[K.END], tm[K.TAIL]
+    block_head, block_tail, block_p = tm[K.BLOCK_HEAD], tm[K.BLOCK_TAIL], tm[K.BLOCK_P]
+    nobody = np.uint64(len(ms) - 1)
+    n_ops = ctl[K.C_OPS]
+    mask = np.uint64(len(tabu) - 1)
+    done = 0
+    while done < moves:
+        if ctl[K.C_CURRENT] < ctl[K.C_BEST]:
+            ctl[K.C_BEST] = ctl[K.C_CURRENT]
+            ctl[K.C_IMPROVED] = ctl[K.C_MOVES]
+            for k in range(n_ops):
+                best_order[k] = order[k]
+        if (
+            ctl[K.C_BEST] <= ctl[K.C_TARGET]
+            or ctl[K.C_MOVES] - ctl[K.C_IMPROVED] >= ctl[K.C_PATIENCE]
+        ):
+            break
+        now = ctl[K.C_MOVES]
+        best = FAR
+        ties = np.uint64(0)
+        chosen_i, chosen_j, chosen_left = nobody, nobody, False
+        spare_i, spare_j, spare_left = nobody, nobody, False
+        spares = np.uint64(0)
+        size = critical_path(ix, tm, last, ctl, rng)
+        low = size  # entries low - 1, low - 2, ... of the path are yet to be seen
+        while low > np.uint64(0):
+            # The block: path[low - 1] is its first operation.
+            top = low
+            first = np.uint64(path[top - U1])
+            b = np.uint64(0)
+            while low > np.uint64(0):
+                w = np.uint64(path[low - U1])
+                if b > np.uint64(0) and (mp[w] != path[low] or end[path[low]] != end[w] - p[w]):
+                    break
+                block_head[b] = end[w - U1] + gap[w - U1]
+                block_tail[b] = tail[w + U1] + gap[w]
+                block_p[b] = p[w]
+                b += U1
+                low -= U1
+            if b < np.uint64(2):
+                continue
+            final = np.uint64(path[low])
+            opening = top == size and end[first] == p[first]
+            closing = low == np.uint64(0) and tail[final] == p[final]
+            # Four groups: any to the back; the last inwards; any to the front; the first inwards.
+            for group in range(4):
+                if (group < 2 and closing) or (group >= 2 and opening):
+                    continue
+                if b == np.uint64(2) and group != 0 and not (group == 2 and closing):
+                    continue
+                for step in range(b - U1):
+                    k = np.uint64(step)
+                    if group == 0:
+                        i, j, left = k, b - U1, False
+                    elif group == 1:
+                        if k + np.uint64(2) >= b or k == np.uint64(0):
+                            continue
+                        i, j, left = k, b - U1, True
+                    elif group == 2:
+                        i, j, left = np.uint64(0), k + U1, True
+                    else:
+                        if k + np.uint64(2) >= b or k == np.uint64(0):
+                            continue
+                        i, j, left = np.uint64(0), k, False
+                    u = np.uint64(path[top - U1 - i])
+                    v = np.uint64(path[top - U1 - j])
+                    if left:
+                        w = v - U1
+                        if pos[w] < n_ops and pos[w] >= pos[u]:
+                            if w == u:
+                                continue
+                            # A path from u to w would make w end after u, and so on.
+                            apart = end[u] > end[w] or (end[u] == end[w] and p[w] > 0)
+                            if not apart and tail[u] - p[u] >= tail[w]:
+                                continue
+                    else:
+                        w = u + U1
+                        if pos[w] <= pos[v]:
+                            if w == v:
+                                continue
+                            apart = tail[v] > tail[w] or (tail[v] == tail[w] and p[w] > 0)
+                            if not apart and end[v] - p[v] >= end[w]:
+                                continue
+                    start, rest = end[mp[u]], tail[ms[v]]
+                    if left:
+                        value = estimate_left(tm, i, j, start, rest, best)
+                    else:
+                        value = estimate_right(tm, i, j, start, rest, best)
+                    if value > best:
+                        continue
+                    forbidden = False
+                    if value >= ctl[K.C_BEST]:
+                        if left:
+                            k = i
+                            while k < j and not forbidden:
+                                w = np.uint64(path[top - U1 - k])
+                                forbidden = tabu[_slot(v, w, mask)] > now
+                                k += U1
+                        else:
+                            k = i + U1
+                            while k <= j and not forbidden:
+                                w = np.uint64(path[top - U1 - k])
+                                forbidden = tabu[_slot(w, u, mask)] > now
+                                k += U1
+                    if forbidden:
+                        spares += U1
+                        if K.draw(rng, spares) == np.uint64(0):
+                            spare_i, spare_j, spare_left = u, v, left
+                        continue
+                    ties = ties + U1 if value == best else U1
+                    if value < best or K.draw(rng, ties) == np.uint64(0):
+                        best = value
+                        chosen_i, chosen_j, chosen_left = u, v, left
+        if chosen_i == nobody:
+            chosen_i, chosen_j, chosen_left = spare_i, spare_j, spare_left
+        if chosen_i == nobody:
+            ctl[K.C_STUCK] += 1
+            ctl[K.C_MOVES] += 1
+            done += 1
+            continue
+        u, v = chosen_i, chosen_j
+        until = np.int32(now + ctl[K.C_TENURE] + np.int64(K.draw(rng, np.uint64(ctl[K.C_SPREAD]))))
+        a, z = np.int64(pos[u]), np.int64(pos[v])
+        w = u
+        if chosen_left:
+            while w != v:
+                tabu[_slot(w, v, mask)] = until
+                w = np.uint64(ms[w])
+            moved = K.shift_left(ix, u, v)
+        else:
+            while w != v:
+                w = np.uint64(ms[w])
+                tabu[_slot(u, w, mask)] = until
+            moved = K.shift_right(ix, u, v)
+        if moved:
+            K.heads(ix, tm, a, n_ops)
+            K.tails(ix, tm, z)
+            ctl[K.C_CURRENT] = K.longest(tm, last)
+        ctl[K.C_MOVES] += 1
+        done += 1
+    if ctl[K.C_CURRENT] < ctl[K.C_BEST]:
+        ctl[K.C_BEST] = ctl[K.C_CURRENT]
+        ctl[K.C_IMPROVED] = ctl[K.C_MOVES]
+        for k in range(n_ops):
+            best_order[k] = order[k]
+    return done

@@ -1,0 +1,1 @@
+"""Single-machine sequencing: tardiness, completion time, lateness and tardy jobs."""

@@ -1,0 +1,46 @@
+"""What all tests share: a hypothesis profile without a clock, and a way to run scripts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# Two busy cores make single examples slow; that is no defect of the code.
+settings.register_profile("optsched", deadline=None, print_blob=True)
+settings.load_profile("optsched")
+
+ROOT = Path(__file__).resolve().parents[1]
+RunScript = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def script_environment() -> dict[str, str]:
+    """Return an environment in which a fresh interpreter finds this source tree."""
+    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(p for p in paths if p)}
+
+
+@pytest.fixture
+def run_script(tmp_path: Path) -> RunScript:
+    """Run source text as a script in a fresh interpreter; fail the test on a non-zero exit."""
+
+    def run(source: str, *, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        script = tmp_path / "script.py"
+        script.write_text(source, encoding="utf-8")
+        done = subprocess.run(
+            [sys.executable, str(script)],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env=script_environment(),
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done
+
+    return run
