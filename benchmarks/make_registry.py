@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from optsched.datasets.registry import COLUMNS
+from optsched.text_rows import data_lines
+from optsched.unpacking import decode
 
 DATA = Path(__file__).resolve().parents[1] / "optsched" / "datasets" / "data"
 EMBEDDED = ("ft06", "ft10", "ft20", "la01", "la02", "la03", "la04", "la05")
@@ -72,16 +74,20 @@ def schedule_opt(mirror: Mirror, dataset: str, base: str, bounds: str, descripti
         if entry is None:
             print(f"{dataset}: no file of {name}: left out", file=sys.stderr)
             continue
+        path = mirror.path(entry)
+        size = _jobs_by_machines(path)
+        if size != facts["size"].replace(" ", ""):
+            print(f"{name}: is {size}, not {facts['size']}", file=sys.stderr)
         rows.append(
             {
                 "name": name,
-                "size": facts["size"].replace(" ", ""),
+                "size": size,
                 "lower": facts["lower_bound"],
                 "upper": facts["upper_bound"],
                 "bytes": entry["bytes"],
                 "sha256": entry["sha256"],
                 "path": entry["path"].removeprefix(base + "/"),
-                "member": _single_member(mirror.path(entry)),
+                "member": _single_member(path),
                 "source": _spelt(facts["family_long"]),
             }
         )
@@ -118,6 +124,13 @@ def _single_member(path: Path) -> str:
     with zipfile.ZipFile(path) as archive:
         (member,) = archive.namelist()
     return member
+
+
+def _jobs_by_machines(path: Path) -> str:
+    """Return the size in the file's own first line; the list of bounds errs in two."""
+    text, _ = decode(path.read_bytes(), str(path))
+    n_jobs, n_machines = data_lines(text).text[0].split()[:2]
+    return f"{n_jobs}x{n_machines}"
 
 
 def _spelt(source: str) -> str:

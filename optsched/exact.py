@@ -40,16 +40,6 @@ def run_exact(
         lower_bound=session.bound,
         deadline=session.deadline,
     )
-
-    def on_bound(value: float) -> None:
-        if not math.isfinite(value) or abs(value) > 2**62:
-            return
-        try:
-            low = value - _tolerance(value)
-            session.prove(math.ceil(low) if problem.integral else low, source)
-        except OptschedError as error:
-            session.fail(error)
-
     control = Control(
         deadline=session.deadline,
         workers=workers,
@@ -58,7 +48,7 @@ def run_exact(
         variant=variant,
         hint=None if session.solution is None else compiled.hint(session.solution),
         on_solution=_offering(session, compiled, source),
-        on_bound=on_bound,
+        on_bound=_proving(session, source),
         stopped=lambda: session.stopped,
         when_stopped=session.when_stopped,
     )
@@ -69,6 +59,25 @@ def run_exact(
         # Solvers end a little before the limit that they are given.
         return StopReason.TIME if session.deadline.remaining() < 0.5 else StopReason.STEPS
     return StopReason.SOLVER
+
+
+def _proving(session: Session, source: str, most: float = math.inf) -> Callable[[float], None]:
+    """Return what takes the bounds of a model that holds every solution below `most`.
+
+    What such a model proves beyond `most` says nothing of the instance.
+    """
+
+    def on_bound(value: float) -> None:
+        if not math.isfinite(value) or abs(value) > 2**62:
+            return
+        value = min(value, most)
+        try:
+            low = value - _tolerance(value)
+            session.prove(math.ceil(low) if session.problem.integral else low, source)
+        except OptschedError as error:
+            session.fail(error)
+
+    return on_bound
 
 
 def _offering(
@@ -105,12 +114,7 @@ def asking(
 ) -> portfolio.Ask:
     """Return a prover for `optsched.search.portfolio` made of a CP solver and a formulation."""
 
-    def ask(
-        target: int | None,
-        deadline: Deadline,
-        stopped: Callable[[], bool],
-        effort: float | None,
-    ) -> portfolio.Answer:
+    def ask(target: int | None, deadline: Deadline, effort: float | None) -> portfolio.Answer:
         try:
             compiled: Compiled = formulation.build(
                 session.problem,
@@ -122,21 +126,27 @@ def asking(
             return portfolio.Answer.NO
         except DeadlineExpired:
             return portfolio.Answer.OPEN
-        if target is not None:
-            compiled.model.clear_objective()  # a question, not an optimisation
-        found = []
+        found: list[float] = []  # claimed objectives, best last
         offer = _offering(session, compiled, source)
 
-        def on_solution(values: Any, _: float | None) -> None:
-            found.append(True)
-            offer(values, None)
+        def on_solution(values: Any, claimed: float | None) -> None:
+            found.append(math.inf if claimed is None else claimed)
+            offer(values, claimed)
+
+        def stopped() -> bool:
+            best = session.objective
+            if session.stopped or deadline.expired():
+                return True
+            if best is None:
+                return False
+            return best < found[-1] if found else target is not None and best <= target
 
         interrupts: list[Callable[[], None]] = []
         done = threading.Event()
 
         def watch() -> None:
             while not done.wait(0.03):
-                if stopped() or deadline.expired():
+                if stopped():
                     for interrupt in interrupts:
                         interrupt()
 
@@ -149,8 +159,8 @@ def asking(
             variant="",
             hint=None,
             on_solution=on_solution,
-            on_bound=lambda _: None,
-            stopped=lambda: bool(found) or stopped(),
+            on_bound=_proving(session, source, math.inf if target is None else target + 1),
+            stopped=stopped,
             when_stopped=interrupts.append,
         )
         threading.Thread(target=watch, daemon=True, name="optsched watch").start()

@@ -8,6 +8,7 @@ import json
 import os
 import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from optsched import CannotExpressError, InputError, JobShop, OptschedError
+from optsched import CannotExpressError, InputError, JobShop
 from optsched import formats as top
 from optsched.datasets import generators
 from optsched.formats import read_file, read_solution, read_text, write_text
@@ -25,6 +26,7 @@ from optsched.text_rows import _token_by_token, data_lines, integer_rows
 
 CLASSIC = "3 2\n0 3 1 2\n1 4 0 1\n0 5 1 6\n"
 REENTRANT = "2 2\n0 3 1 2 0 4 -1 -1\n1 4 -1 -1\n"
+PACKED = gzip.compress(CLASSIC.encode(), mtime=0)
 FLEXIBLE = "2 3 1.5\n2 1 1 4 2 2 3 3 5\n1 3 1 7 2 8 3 9\n"
 PLAIN = {
     "standard": (formats.read_standard, CLASSIC),
@@ -35,6 +37,15 @@ PLAIN = {
 
 def as_lists(problem: JobShop) -> Any:
     return problem.to_dict()["jobs"]
+
+
+def refusal(action: Callable[[], object]) -> str:
+    """Return the message of the `InputError` that `action` raises, empty when it raises none."""
+    try:
+        action()
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 # ---- what the formats mean -----------------------------------------------------------------------
@@ -212,9 +223,9 @@ def test_writing_needs_a_known_format() -> None:
         ("standard", CLASSIC.replace("4", "9" * 9999), r"line 3, job 1, .*\.\.\.' exceeds 2^53"),
         ("standard", CLASSIC.replace("4", str(2**53 + 1)), "exceeds 2^53"),
         ("standard", CLASSIC.replace("4", str(2**53)), "sum of durations.* exceeds 2^53"),
-        ("standard", CLASSIC.replace("1 4", "2 4"), "line 3, job 1, operation 0: unknown machine 2"),
+        ("standard", CLASSIC.replace("1 4", "2 4"), "line 3, job 1, operation 0: unknown mach"),
         ("standard", CLASSIC.replace("1 4", "-1 4"), "line 3, job 1, operation 0: machine -1"),
-        ("standard", "3 2\n0 3 1 2\n1 4 0\n0 5 1 6", "line 3, job 1: expected 4 .*found 3; the row"),
+        ("standard", "3 2\n0 3 1 2\n1 4 0\n0 5 1 6", "line 3, job 1: expected 4 .*found 3; the"),
         ("standard", "3 2\n0 3 1 2\n1 4 0 1 1\n0 5 1 6", "line 3, job 1: .*found 5; unexpected"),
         ("standard", "3 2\n0 3 1 2\n1 4 0 1\n", "line 3: the file ends after 2 of 3 jobs: job 2"),
         ("standard", CLASSIC + "# end\n0 1 1 1\n", "line 6: unexpected row behind the last of 3"),
@@ -295,8 +306,8 @@ def test_a_family_can_be_demanded() -> None:
 
 def test_a_few_faulty_rows_do_not_prevent_recognition() -> None:
     rows = CLASSIC.splitlines()
-    for broken in (rows[:3] + ["0 5 1"], rows[:3] + ["0 5 1 x"], rows[:3], [*rows, "1 1"]):
-        with pytest.raises(InputError, match="^line [0-9]"):
+    for broken in ([*rows[:3], "0 5 1"], [*rows[:3], "0 5 1 x"], rows[:3], [*rows, "1 1"]):
+        with pytest.raises(InputError, match=r"^line [0-9]"):
             read_text("\n".join(broken), "x")
 
 
@@ -318,7 +329,8 @@ def zipped(**members: str) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, text in members.items():
-            archive.writestr(name, text)
+            # A fixed date: the bytes are part of the tests' names, which all workers must share.
+            archive.writestr(zipfile.ZipInfo(name), text)
     return buffer.getvalue()
 
 
@@ -327,10 +339,10 @@ def zipped(**members: str) -> bytes:
     [
         ("tiny.txt", CLASSIC.encode()),
         ("tiny", CLASSIC.encode()),
-        ("tiny.txt.gz", gzip.compress(CLASSIC.encode())),
+        ("tiny.txt.gz", PACKED),
         ("tiny.zip", zipped(**{"tiny.txt": CLASSIC})),
         ("tiny.zip", zipped(**{"tiny.txt": CLASSIC, "__MACOSX/tiny.txt": "x", "folder/": ""})),
-        ("tiny.txt", gzip.compress(CLASSIC.encode())),
+        ("tiny.txt", PACKED),
         ("tiny.txt", b"\xef\xbb\xbf" + CLASSIC.encode()),
     ],
 )
@@ -349,7 +361,7 @@ def test_plain_and_compressed_files(tmp_path: Path, name: str, data: bytes) -> N
         (b"3 2\n0 3 1 2\n\xff", "line 3 is not UTF-8"),
         (b"3 2\n\0\0", "NUL"),
         (b"\x7fELF\x02\x01\x01\0\0", "NUL"),
-        (gzip.compress(CLASSIC.encode())[:-9], "damaged"),
+        (PACKED[:-9], "damaged"),
         (b"\x1f\x8b and so on", "damaged"),
         (b"PK\x03\x04 and so on", "damaged"),
         (zipped(), "holds 0 files"),
@@ -419,9 +431,9 @@ def test_hundred_thousand_operations_take_well_under_two_seconds() -> None:
         problem = generators.job_shop(1000, 100, 7, flexible=flexible, name="x")
         for form in (".fjs",) if flexible > 1 else (".txt", "Da Col-Teppan", ".fjs"):
             text = write_text(problem, form)
-            start = time.perf_counter()
+            start = time.process_time()
             again = read_text(text, "x", ".fjs" if form == ".fjs" else ".txt")
-            assert time.perf_counter() - start < 2
+            assert time.process_time() - start < 2
             assert again == problem
 
 
@@ -429,12 +441,11 @@ def test_hundred_thousand_operations_take_well_under_two_seconds() -> None:
 def test_a_million_operations() -> None:
     text = write_text(generators.job_shop(1000, 1000, 1), ".txt")
     for broken in (text, text[:-2] + "x\n", text[:-2] + "-\n"):
-        start = time.perf_counter()
-        try:
-            read_text(broken, "x")
-        except InputError as error:
-            assert str(error).startswith("line 1001, job 999, operation 999")
-        assert time.perf_counter() - start < 5
+        start = time.process_time()
+        refused = refusal(lambda broken=broken: read_text(broken, "x"))
+        assert time.process_time() - start < 5
+        assert bool(refused) == (broken is not text)
+        assert not refused or refused.startswith("line 1001, job 999, operation 999")
 
 
 # ---- fuzzing: only our own errors may escape -----------------------------------------------------
@@ -497,32 +508,31 @@ def survive(text: str, suffix: str) -> None:
     readers = [lambda: read_text(text, "x", suffix)]
     readers += [lambda read=read: read(text, "x") for read, _ in PLAIN.values()]
     for reader in readers:
-        try:
-            problem = reader()
-        except OptschedError as error:
-            assert isinstance(error, InputError)
-            assert "\n" not in str(error)
-            assert len(str(error)) < 1000
-        else:
+        problems: list[object] = []
+        refused = refusal(lambda reader=reader, problems=problems: problems.append(reader()))
+        assert bool(refused) != bool(problems)
+        assert "\n" not in refused
+        assert len(refused) < 1000
+        for problem in problems:
             assert isinstance(problem, JobShop)
             assert problem.alt_machine.max() < problem.n_machines
             assert problem.alt_duration.min() >= 0
             assert read_text(write_text(problem, ".json"), "x") == problem
 
 
-@settings(max_examples=400)
+@settings(max_examples=300)
 @given(st.text(max_size=80) | st.text(alphabet="0123 -\n.x#", max_size=60), SUFFIX)
 def test_fuzz_any_text(text: str, suffix: str) -> None:
     survive(text, suffix)
 
 
-@settings(max_examples=900)
+@settings(max_examples=800)
 @given(mutated(), SUFFIX)
 def test_fuzz_mutated_files(text: str, suffix: str) -> None:
     survive(text, suffix)
 
 
-@settings(max_examples=600)
+@settings(max_examples=500)
 @given(number_soup(), SUFFIX)
 @example("1 2\n0 1 1 1", ".txt")
 def test_fuzz_number_soup(text: str, suffix: str) -> None:
@@ -559,7 +569,7 @@ OPTION = st.dictionaries(
 )  # fmt: skip
 
 
-@settings(max_examples=600)
+@settings(max_examples=500)
 @given(JOBS | ANY_JSON, OPTION)
 def test_fuzz_json(jobs: Any, options: dict[str, Any]) -> None:
     survive(json.dumps({"family": "job_shop", "jobs": jobs} | options), ".json")
@@ -570,14 +580,12 @@ def test_fuzz_json(jobs: Any, options: dict[str, Any]) -> None:
     st.binary(max_size=60)
     | st.builds(
         lambda data, cut: data[:cut],
-        st.sampled_from(
-            [gzip.compress(CLASSIC.encode()), zipped(**{"x.txt": CLASSIC}), CLASSIC.encode()]
-        ),
+        st.sampled_from([PACKED, zipped(**{"x.txt": CLASSIC}), CLASSIC.encode()]),
         st.integers(0, 150),
     )
     | st.builds(
         lambda data, at, byte: data[:at] + bytes([byte]) + data[at + 1 :],
-        st.sampled_from([gzip.compress(CLASSIC.encode()), zipped(**{"x.txt": CLASSIC})]),
+        st.sampled_from([PACKED, zipped(**{"x.txt": CLASSIC})]),
         st.integers(0, 150),
         st.integers(0, 255),
     )
@@ -586,10 +594,7 @@ def test_fuzz_bytes(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> No
     path = tmp_path_factory.getbasetemp() / f"fuzz-{os.getpid()}.txt"
     path.write_bytes(data)
     for reader in (read_file, read_solution):
-        try:
-            reader(path)
-        except OptschedError as error:
-            assert "\n" not in str(error)
+        assert "\n" not in refusal(lambda reader=reader: reader(path))
 
 
 @settings(max_examples=300)

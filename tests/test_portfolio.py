@@ -44,11 +44,11 @@ def test_the_search_improving_restarts_the_prover_with_the_tighter_question():
         session.offer(problem.at(7), "search")
         wait_for_stop(session)
 
-    def ask(target, deadline, stopped, effort):
+    def ask(target, deadline, effort):
         asked.append(target)
         if target == 9:
             release.set()
-            while not stopped():
+            while session.objective > target and not session.stopped:
                 deadline.check()
             return Answer.OPEN
         return Answer.NO
@@ -70,7 +70,7 @@ def test_a_yes_of_the_prover_reaches_the_search():
                 seen.append(session.objective)
             threading.Event().wait(0.002)
 
-    def ask(target, deadline, stopped, effort):
+    def ask(target, deadline, effort):
         if target == 4:
             session.offer(problem.at(4), "prover")
             threading.Event().wait(0.05)
@@ -89,7 +89,7 @@ def test_questions_from_below_raise_the_bound_in_growing_steps(monkeypatch):
     session.prove(10, "bounds")
     asked = []
 
-    def ask(target, deadline, stopped, effort):
+    def ask(target, deadline, effort):
         asked.append(target)
         if len(asked) == 1:  # from above, and it takes longer than the patience
             while not deadline.expired():
@@ -121,7 +121,7 @@ def test_on_one_core_the_sides_take_turns():
             session.offer(problem.at(6), "search")
         running.pop()
 
-    def ask(target, deadline, stopped, effort):
+    def ask(target, deadline, effort):
         assert not running
         log.append((target, effort))
         return Answer.NO if target == 5 else Answer.OPEN
@@ -134,7 +134,7 @@ def test_on_one_core_the_sides_take_turns():
 def test_without_an_incumbent_the_prover_looks_for_any_solution_or_proves_there_is_none():
     _, session = new_session()
 
-    def ask(target, deadline, stopped, effort):
+    def ask(target, deadline, effort):
         assert target is None
         return Answer.NO
 
@@ -150,9 +150,8 @@ def test_an_error_of_the_search_is_not_lost():
     def search(effort):
         raise ZeroDivisionError("a bug")
 
-    def ask(target, deadline, stopped, effort):
-        while not stopped():
-            deadline.check()
+    def ask(target, deadline, effort):
+        wait_for_stop(session)
         return Answer.OPEN
 
     portfolio.run(session, [search], ask, source="prover", side_by_side=True)

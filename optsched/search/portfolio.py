@@ -1,9 +1,9 @@
 """A heuristic search and an exact prover side by side, feeding each other through one session.
 
-The search finds; the prover refutes. Given an incumbent of value ``u``, the prover asks one
-question, "is there anything of at most ``u - 1``?", without an objective. A no is the proof of
-optimality; a yes is a better incumbent, which the search takes over. Whenever the search improves
-the incumbent, the prover starts again with the tighter question.
+The search finds; the prover refutes. Given an incumbent of value ``u``, the prover asks "is there
+anything of at most ``u - 1``?". A no is the proof of optimality; what it finds on the way is a
+better incumbent, which the search takes over. When the search is ahead of what the prover has
+found, the prover starts again with the tighter question.
 
 Where that takes long it turns for a while to cheaper questions from below (destructive
 improvement of the lower bound, Klein and Scholl 1999): "anything of at most the bound?" A no
@@ -34,14 +34,15 @@ class Answer(Enum):
     """The answer to "is there a solution of at most the target?"."""
 
     NO = "no"  #: proven
-    YES = "yes"  #: and it has been offered to the session
+    YES = "yes"  #: it has been offered to the session
     OPEN = "open"  #: stopped before an answer
 
 
-#: ``ask(target, deadline, stopped, effort)``: the prover; it must stop soon after ``stopped()`` is
-#: true, and when it has spent `effort` (deterministic seconds, about as long as real ones; None:
-#: no limit). A target of None asks for any solution at all.
-Ask = Callable[[int | None, Deadline, Callable[[], bool], float | None], Answer]
+#: ``ask(target, deadline, effort)``: the prover. It stops when the session does, when others have
+#: found something better than what it can still find, at the deadline, and when it has spent
+#: `effort` (deterministic seconds, about as long as real ones; None: no limit). After a yes it may
+#: go on to better solutions. A target of None asks for any solution at all.
+Ask = Callable[[int | None, Deadline, float | None], Answer]
 #: ``search(effort)``: a heuristic search; it offers to the session until that stops, or until it
 #: has spent `effort` (deterministic seconds as above; None: no limit).
 Search = Callable[[float | None], object]
@@ -127,7 +128,7 @@ class _Prover:
         """Ask one question, for `effort` deterministic seconds at most."""
         session = self._session
         if session.objective is None:
-            answer = self._ask(None, session.deadline, lambda: session.stopped, effort)
+            answer = self._ask(None, session.deadline, effort)
             if answer is Answer.NO:
                 session.prove_infeasible(self._source)
             return
@@ -142,11 +143,8 @@ class _Prover:
                 self._probe(int(session.bound), objective, effort)
                 return
 
-        def outdated() -> bool:
-            return session.stopped or int(session.objective or objective) < objective
-
         began = session.deadline.elapsed()
-        answer = self._ask(objective - 1, until, outdated, effort)
+        answer = self._ask(objective - 1, until, effort)
         self._asked += session.deadline.elapsed() - began
         if answer is Answer.NO:
             session.prove(objective, self._source)
@@ -168,7 +166,7 @@ class _Prover:
                 return
             until = Deadline(budget)
         target = min(bound + self._step - 1, objective - 2)
-        answer = self._ask(target, until, lambda: session.stopped, effort)
+        answer = self._ask(target, until, effort)
         if effort is None:
             self._probed += until.elapsed()
         if answer is Answer.NO:
