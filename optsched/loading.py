@@ -6,8 +6,6 @@ import os
 from pathlib import Path
 
 from optsched.core import InputError, Problem
-from optsched.datasets import load_instance, registry
-from optsched.formats import known_suffixes, read_file
 from optsched.text_rows import shown
 
 #: Suffixes of compressed files.
@@ -28,6 +26,10 @@ def load(name_or_path: str | os.PathLike[str]) -> Problem:
     InputError
         When there is neither, with the nearest names, or the file states no problem.
     """
+    # Registry and readers are imported when first used: ``import optsched`` stays quick.
+    from optsched.datasets import load_instance, registry
+    from optsched.formats import known_suffixes, read_file
+
     if not isinstance(name_or_path, str):
         if not isinstance(name_or_path, os.PathLike):
             raise InputError(f"expected a name or a path, not {shown(name_or_path)}")

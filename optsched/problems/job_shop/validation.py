@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from optsched.problems.job_shop.problem import JobShop
 
 
+#: More machines than any shop has; without a limit one wrong number exhausts the memory.
+MAX_MACHINES = 1_000_000
+
+
 def integers(values: Any, where: str) -> IntArray:
     """Return `values` as an int64 array; raise `InputError` on anything that is no integer."""
     try:
@@ -145,11 +149,10 @@ def validate_chains(
     refuse(alt_duration < 0, "duration {duration} is negative")
     refuse(alt_duration > MAX_TIME, "duration {duration} exceeds 2^53")
     refuse(alt_machine < 0, "machine {machine} is negative")
-    if n_machines is None:
-        refuse(alt_machine > 10_000_000, "machine {machine} is beyond 10,000,000 machines")
-    else:
-        if integer(n_machines, "n_machines") < 1:
-            raise InputError(f"n_machines: {n_machines} is less than 1")
+    refuse(alt_machine >= MAX_MACHINES, f"machine {{machine}}: at most {MAX_MACHINES:,} machines")
+    if n_machines is not None:
+        if not 1 <= integer(n_machines, "n_machines") <= MAX_MACHINES:
+            raise InputError(f"n_machines: {n_machines} is not between 1 and {MAX_MACHINES:,}")
         refuse(
             alt_machine >= n_machines,
             f"unknown machine {{machine}}; there are {n_machines}, numbered from 0",
@@ -203,7 +206,7 @@ def calendars(data: Any, n_machines: int) -> tuple[IntArray, IntArray, IntArray]
     """Return breaks as ``offset, start, end``: sorted, merged, per machine."""
     if data is not None and not isinstance(data, Mapping):
         raise InputError("calendars: expected {machine: [(start, end), ...]}")
-    merged: list[list[tuple[int, int]]] = [[] for _ in range(n_machines)]
+    merged: dict[int, list[tuple[int, int]]] = {}
     for key, intervals in (data or {}).items():
         try:
             machine = int(key)
@@ -218,19 +221,22 @@ def calendars(data: Any, n_machines: int) -> tuple[IntArray, IntArray, IntArray]
             continue
         if table.ndim != 2 or table.shape[1] != 2:
             raise InputError(f"calendar of machine {machine}: expected (start, end) pairs")
+        breaks = merged.setdefault(machine, [])
         for start, end in sorted((int(a), int(b)) for a, b in table):
             if start < 0 or end <= start:
                 raise InputError(
                     f"calendar of machine {machine}: [{start}, {end}) is not an interval"
                 )
-            if merged[machine] and start <= merged[machine][-1][1]:
-                previous_start, previous_end = merged[machine][-1]
-                merged[machine][-1] = (previous_start, max(previous_end, end))
+            if breaks and start <= breaks[-1][1]:
+                breaks[-1] = (breaks[-1][0], max(breaks[-1][1], end))
             else:
-                merged[machine].append((start, end))
-    offset = np.concatenate(([0], np.cumsum([len(m) for m in merged]))).astype(np.int64)
-    flat = np.array([pair for m in merged for pair in m], dtype=np.int64).reshape(-1, 2)
-    return offset, flat[:, 0].copy(), flat[:, 1].copy()
+                breaks.append((start, end))
+    sizes = np.zeros(n_machines, dtype=np.int64)
+    for machine, breaks in merged.items():
+        sizes[machine] = len(breaks)
+    flat = [pair for machine in sorted(merged) for pair in merged[machine]]
+    table = np.array(flat, dtype=np.int64).reshape(-1, 2)
+    return np.concatenate(([0], np.cumsum(sizes))), table[:, 0].copy(), table[:, 1].copy()
 
 
 def _per_operation(values: Any, job_offset: IntArray, what: str) -> list[Any]:
@@ -307,7 +313,7 @@ def setup(values: Any, n_machines: int, n_jobs: int) -> IntArray | None:
         return None
     array = integers(values, "setup")
     if array.shape == (n_jobs, n_jobs):
-        array = np.broadcast_to(array, (n_machines, n_jobs, n_jobs)).copy()
+        array = np.broadcast_to(array, (n_machines, n_jobs, n_jobs))  # one copy for all machines
     if array.shape != (n_machines, n_jobs, n_jobs):
         raise InputError(
             f"setup: expected {n_jobs} x {n_jobs} or {n_machines} x {n_jobs} x {n_jobs}, "
