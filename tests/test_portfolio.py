@@ -127,7 +127,7 @@ def test_on_one_core_the_sides_take_turns():
         return Answer.NO if target == 5 else Answer.OPEN
 
     portfolio.run(session, [search], ask, source="prover", side_by_side=False)
-    assert log == [("search", 1.0), (8, 1.0), ("search", 1.5), (5, 1.5)]
+    assert log == [("search", 0.1), (8, 0.1), ("search", 0.2), (5, 0.2)]
     assert session.proven
 
 

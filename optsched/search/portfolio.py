@@ -28,6 +28,8 @@ PROBE_LIMIT = 2.0
 SHARE = 0.1
 #: Seconds that the search may have alone at first, so that the first question is a good one.
 HEAD_START = 0.5
+#: Effort of the first turn, where search and prover share one core.
+FIRST_TURN = 0.1
 
 
 class Answer(Enum):
@@ -99,16 +101,16 @@ def run(
 
 
 def _take_turns(session: Session, search: Search, prover: _Prover) -> StopReason:
-    """One core: search, prove, search, ... each turn half as long again as the one before.
+    """One core: search, prove, search, ... each turn twice as long as the one before.
 
     Turns are counted in deterministic effort and not in time, so that a run can be repeated.
     """
-    turn = 1.0
+    turn = FIRST_TURN
     while not session.stopped:
         search(turn)
         if not session.stopped:
             prover.step(effort=turn)
-        turn *= 1.5
+        turn *= 2
     return StopReason.SOLVER
 
 
