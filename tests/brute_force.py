@@ -30,7 +30,7 @@ def alternatives(operation: Any) -> dict[int, int]:
     """Return machine -> duration of an operation, classic or flexible."""
     if isinstance(operation[0], int):
         return {operation[0]: operation[1]}
-    return {machine: duration for machine, duration in operation}
+    return dict(operation)
 
 
 def operations(shop: Shop) -> list[Op]:
@@ -145,10 +145,9 @@ def _operation_kinds(plan: Schedule, op: Op) -> set[str]:
     else:
         if plan.start[after] < end + plan.gap(op):
             broken.add("precedence")
-        if (
-            _per_op(shop, "buffers", op, "unlimited") == "no-wait"
-            and plan.start[after] > end + plan.gap(op)
-        ):
+        if _per_op(shop, "buffers", op, "unlimited") == "no-wait" and plan.start[
+            after
+        ] > end + plan.gap(op):
             broken.add("no-wait")
     off = _broken_units(shop, plan.machine[op])
     if plan.duration[op] == 0:
@@ -334,6 +333,45 @@ def optimum(shop: Shop) -> int | None:
     return best
 
 
+# ---- two classics (Fisher and Thompson 1963), optima 55 and 930 -----------------------------
+
+
+def _pairs(text: str) -> list[Any]:
+    rows = [[int(word) for word in line.split()] for line in text.strip().splitlines()]
+    return [list(zip(row[::2], row[1::2], strict=True)) for row in rows]
+
+
+FT06 = _pairs("""
+2 1 0 3 1 6 3 7 5 3 4 6
+1 8 2 5 4 10 5 10 0 10 3 4
+2 5 3 4 5 8 0 9 1 1 4 7
+1 5 0 5 2 5 3 3 4 8 5 9
+2 9 1 3 4 5 5 4 0 3 3 1
+1 3 3 3 5 9 0 10 4 4 2 1
+""")
+FT10 = _pairs("""
+0 29 1 78 2 9 3 36 4 49 5 11 6 62 7 56 8 44 9 21
+0 43 2 90 4 75 9 11 3 69 1 28 6 46 5 46 7 72 8 30
+1 91 0 85 3 39 2 74 8 90 5 10 7 12 6 89 9 45 4 33
+1 81 2 95 0 71 4 99 6 9 8 52 7 85 3 98 9 22 5 43
+2 14 0 6 1 22 5 61 3 26 4 69 8 21 7 49 9 72 6 53
+2 84 1 2 5 52 3 95 8 48 9 72 0 47 6 65 4 6 7 25
+1 46 0 37 3 61 2 13 6 32 5 21 9 32 8 89 7 30 4 55
+2 31 0 86 1 46 5 74 4 32 6 88 8 19 9 48 7 36 3 79
+0 76 1 69 3 76 5 51 2 85 9 11 6 40 7 89 4 26 8 74
+1 85 0 13 2 61 6 7 8 64 9 76 5 47 3 52 4 90 7 45
+""")
+
+
+def large_jobs(n_jobs: int, n_machines: int, seed: int = 0) -> list[Any]:
+    """Return jobs that visit every machine once, of durations 1 to 99 (as Taillard's)."""
+    rng = random.Random(seed)
+    return [
+        [(m, rng.randint(1, 99)) for m in rng.sample(range(n_machines), n_machines)]
+        for _ in range(n_jobs)
+    ]
+
+
 # ---- random shops and schedules -----------------------------------------------------------
 
 
@@ -386,7 +424,7 @@ def random_shop(
         ]
     if tight_deadlines or rng.random() < 0.25:
         release = shop.get("release", [0] * n_jobs)
-        slack = sum(work) // (2 if tight_deadlines else 1)
+        slack = sum(work) // (4 if tight_deadlines else 1)
         shop["deadline"] = [
             None if rng.random() < 0.3 else release[j] + work[j] + rng.randint(0, slack + 1)
             for j in range(n_jobs)

@@ -90,7 +90,9 @@ def _solution(problem: Problem, record: dict[str, Any]) -> Iterator[str]:
 
 
 def _status(record: dict[str, Any]) -> Iterator[str]:
-    status, objective, bound = record["status"], record.get("objective"), record.get("bound")
+    status: str = record["status"]
+    objective: Any = record.get("objective")
+    bound: Any = record.get("bound")
     has = objective is not None
     if has and bound is not None and below(objective, bound):
         yield f"objective {objective} is below its own bound {bound}"
@@ -103,7 +105,9 @@ def _status(record: dict[str, Any]) -> Iterator[str]:
 
 
 def _trace(record: dict[str, Any]) -> Iterator[str]:
-    now, objective, bound = 0.0, None, None
+    now = 0.0
+    objective: Any = None
+    bound: Any = None
     for event in record["trace"]:
         if event["time"] < now:
             yield f"the trace goes back from {now} s to {event['time']} s"

@@ -22,7 +22,12 @@ def run(
         Path | None,
         typer.Option(metavar="DIR", help="Folder of the journal.  [default: bench-SUITE]"),
     ] = None,
-    jobs: Annotated[int, typer.Option(help="Runs at a time.")] = 1,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            help="Runs at a time.  [default: 1; with Ray, what the cluster has cores for]"
+        ),
+    ] = None,
     executor: Annotated[str, typer.Option(help="local or ray.")] = "local",
     address: Annotated[
         str | None, typer.Option(help="Ray cluster to join.  [default: one on this machine]")
@@ -119,3 +124,42 @@ def verify(folder: Folder) -> None:
     )
     if found.problems:
         raise typer.Exit(1)
+
+
+@bench_app.command("report")
+def report(
+    folder: Folder,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="published|DIR", help="Compare with published results, or another campaign."
+        ),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="OUT", help="Write one HTML file.")
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option("--markdown", metavar="OUT", help="Write Markdown.")
+    ] = None,
+) -> None:
+    """Report on a campaign: proofs, gaps, primal integrals, profiles, convergence."""
+    from optsched.bench import campaign as campaigns
+    from optsched.bench.markdown import markdown as to_markdown
+    from optsched.core import InputError
+
+    campaign = campaigns.collect(folder, against)
+    texts = {}
+    if html is not None:
+        from optsched.bench.page import page
+
+        texts[html] = page(campaign)
+    if markdown is not None:
+        texts[markdown] = to_markdown(campaign)
+    for path, text in texts.items():
+        try:
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+        typer.echo(f"wrote {path}", err=True)
+    if not texts:
+        typer.echo(to_markdown(campaign, instances=False), nl=False)

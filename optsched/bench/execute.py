@@ -63,15 +63,14 @@ class Slot:
             self._hosts[name] = host
         return host
 
-    def execute(
-        self, run: Run, cancelled: Callable[[], bool] = lambda: False
-    ) -> dict[str, Any] | None:
-        """Execute a run and return its record; None when it was cancelled."""
-        job = run.job()
+    def perform(
+        self, run: Run, job: dict[str, Any], cancelled: Callable[[], bool] = lambda: False
+    ) -> tuple[Outcome, dict[str, Any]] | None:
+        """Execute a run; return what became of it and on what, None when it was cancelled."""
         began = datetime.datetime.now(datetime.UTC)
         load = load_average()
         versions: dict[str, str] = {}
-        attempt = 0
+        lost = 0
         while True:
             try:
                 host = self.host(run.solver.peer)
@@ -87,8 +86,8 @@ class Slot:
             except HostLost:
                 if cancelled():
                     return None
-                attempt += 1
-                if attempt > RETRIES:
+                lost += 1
+                if lost > RETRIES:
                     outcome = Outcome(journal.CRASH, "its host died again and again")
                     break
             except (SolverError, InputError) as error:
@@ -96,17 +95,20 @@ class Slot:
                 break
         if outcome is None:
             return None
-        return record_of(
-            run,
-            outcome,
-            {
-                **self._context,
-                "began": began.isoformat(timespec="milliseconds"),
-                "load": load,
-                "versions": {"optsched": optsched.__version__, **versions},
-                "machine": machine(),
-            },
-        )
+        return outcome, {
+            **self._context,
+            "began": began.isoformat(timespec="milliseconds"),
+            "load": load,
+            "versions": {"optsched": optsched.__version__, **versions},
+            "machine": machine(),
+        }
+
+    def execute(
+        self, run: Run, cancelled: Callable[[], bool] = lambda: False
+    ) -> dict[str, Any] | None:
+        """Execute a run and return its record; None when it was cancelled."""
+        performed = self.perform(run, run.job(), cancelled)
+        return None if performed is None else record_of(run, *performed)
 
     def close(self) -> None:
         """End all hosts, and with them whatever runs."""

@@ -2,7 +2,7 @@
 
 Importing a solver takes longer than many runs, so a campaign pays for it once. A fork starts with
 what is imported and nothing else: no threads, no solver state. This file uses the standard library
-alone, because peers are hosted by the Python of their own environment, where optsched may be absent.
+alone: peers are hosted by the Python of their own environment, where optsched may be absent.
 
 Run as ``python -P host.py ADAPTER.py``. The adapter is a file with ``run(job, emit) -> dict``.
 Standard input carries one JSON line a run, ``{"job": {...}, "scratch": DIR or null}``; standard

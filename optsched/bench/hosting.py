@@ -10,6 +10,7 @@ import signal
 import subprocess
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,7 +85,8 @@ class AdapterHost:
         scratch: Path | None = None,
     ) -> None:
         self._scratch = None if scratch is None else str(scratch)
-        environment = os.environ | {"OPTSCHED_BENCH": token}
+        self._mark = f"{token}#{uuid.uuid4().hex}"
+        environment = os.environ | {"OPTSCHED_BENCH": self._mark}
         if not adapter.is_relative_to(root := Path(__file__).resolve().parents[2] / "optsched"):
             environment.pop("PYTHONPATH", None)  # a peer must not import what is meant for us
         else:
@@ -236,15 +238,16 @@ class AdapterHost:
                 host.kill(pid)
             host.kill(self._process.pid)
             self._process.wait()
+        kill_survivors(self._mark)  # a host that was killed could not see to it
 
 
 def _failure(error: dict[str, str]) -> tuple[str, str]:
     """Return outcome and message of an exception in a run."""
     if error["kind"] == "MemoryError" or "bad_alloc" in error["message"]:
         return journal.MEMORY, f"{error['kind']}: {error['message']}"
-    last = error["trace"].strip().splitlines()[-3:-1]
-    where = "; ".join(line.strip() for line in last)
-    return journal.ERROR, f"{error['kind']}: {error['message']} ({where})"
+    places = [line.strip() for line in error["trace"].splitlines() if line.startswith("  File ")]
+    where = f" ({places[-1]})" if places else ""
+    return journal.ERROR, f"{error['kind']}: {error['message']}{where}"
 
 
 def _death(code: int, stderr: str, *, out_of_memory: bool) -> str:
@@ -259,9 +262,9 @@ def _death(code: int, stderr: str, *, out_of_memory: bool) -> str:
 
 
 def survivors(token: str) -> list[int]:
-    """Return the processes that carry a campaign's token; empty where /proc is absent."""
+    """Return the processes of a campaign, or of one host; empty where /proc is absent."""
     found = []
-    mark = f"OPTSCHED_BENCH={token}".encode()
+    marks = (f"OPTSCHED_BENCH={token}\0".encode(), f"OPTSCHED_BENCH={token}#".encode())
     with contextlib.suppress(OSError):
         for name in os.listdir("/proc"):
             if name.isdigit() and int(name) != os.getpid():
@@ -269,7 +272,8 @@ def survivors(token: str) -> list[int]:
                     contextlib.suppress(OSError),
                     open(f"/proc/{name}/environ", "rb") as file,
                 ):
-                    if mark in file.read().split(b"\0"):
+                    data = b"\0" + file.read()
+                    if any(b"\0" + mark in data for mark in marks):
                         found.append(int(name))
     return found
 

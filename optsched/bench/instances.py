@@ -1,4 +1,4 @@
-"""Instances of a campaign: dataset names, globs, files and generators, and how to get them again."""
+"""Instances of a campaign: dataset names, globs, files and generators, and how to restore them."""
 
 from __future__ import annotations
 
@@ -106,11 +106,10 @@ def resolve(entry: Any, folder: Path) -> list[Instance]:
     if not isinstance(entry, str):
         raise InputError(f"instances: {entry!r} is neither a name nor a generator")
     if _GLOB.search(entry):
-        names = [n for n in qualified_names() if fnmatch.fnmatchcase(n, entry)]
+        every = qualified_names()
+        names = [name for name in every if fnmatch.fnmatchcase(name, entry)]
         if not names:
-            names = [
-                n for n in qualified_names() if fnmatch.fnmatchcase(n.partition("/")[2], entry)
-            ]
+            names = [n for n in every if fnmatch.fnmatchcase(n.partition("/")[2], entry)]
         if names:
             return [_named(name) for name in names]
         for base in dict.fromkeys((folder, Path())):

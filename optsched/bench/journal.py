@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 from optsched.core import InputError
 
@@ -109,7 +109,7 @@ def repair(path: Path) -> str:
     return f"{path}: the last line was torn; {size - whole} bytes cut off, that run is run again"
 
 
-def _whole(file: Any) -> int:
+def _whole(file: IO[bytes]) -> int:
     """Return the length of the file up to the end of its last whole line."""
     size = end = file.seek(0, os.SEEK_END)
     block = 1 << 16
@@ -155,8 +155,7 @@ def read(folder: Path) -> Iterator[dict[str, Any]]:
     path = _find(folder)
     if path is None:
         return
-    opened: Any = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
-    with opened as file:
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
         bad = 0
         for number, line in enumerate(file, start=1):
             if bad:

@@ -24,7 +24,7 @@ SHIFT = 1e-4
 
 
 def primal_gap(objective: Number | None, reference: Number) -> float:
-    """Return the primal gap of Berthold (2013); 0 where the objective is not above the reference."""
+    """Return the primal gap of Berthold (2013); 0 at the reference and below it."""
     if objective is None:
         return 1.0
     if objective <= reference:

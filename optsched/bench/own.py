@@ -1,7 +1,7 @@
 """The adapter of optsched's own solvers; hosted by `optsched.bench.host` like a peer's.
 
-What a solver imports beyond this on its first use (compiled kernels, MILP libraries) counts in
-its time.
+As with a peer, imports lie before the clock: the formulation of the campaign's families, and the
+compiled kernels of their searches. MILP libraries, in processes of their own, count in the time.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from optsched.bench.instances import problem_type
 from optsched.result import Event
 from optsched.solving import solve
 
-# What every solve of the campaign's families needs; the runner names them.
+# The runner names the campaign's families.
 for _family in sys.argv[2:]:
-    for _name in ("problem", "cpsat", "heuristics"):
+    for _name in ("problem", "cpsat", "heuristics", "bounds", "search"):
         _path = f"optsched.problems.{_family}.{_name}"
         if importlib.util.find_spec(_path) is not None:
-            importlib.import_module(_path)
+            _module = importlib.import_module(_path)
+            if hasattr(_module, "warm_up"):
+                _module.warm_up().join()  # no thread may be alive when a run is forked
 
 
 def run(job: dict[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from optsched.core import InputError
+from optsched.core import InputError, Problem
 from optsched.solvers.base import nearest
 
-_KEYS = {"name", "title", "families", "environment", "install", "options"}
+_KEYS = {"name", "title", "families", "features", "environment", "install", "options"}
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ class Peer:
         The adapter's file.
     families : tuple of str
         Families of problems that it takes.
+    features : frozenset of str or None
+        Features that it can express; None for all.
     environment : str
         Folder of the virtual environment that runs it, relative to the project; empty for ours.
     install : str
@@ -43,6 +45,7 @@ class Peer:
     title: str
     path: Path
     families: tuple[str, ...]
+    features: frozenset[str] | None
     environment: str
     install: str
     options: dict[str, Any]
@@ -62,6 +65,13 @@ class Peer:
         if not python.exists():
             raise InputError(f"peer {self.name} is not installed: run {self.install}")
         return str(python)
+
+    def check_problem(self, problem: Problem) -> None:
+        """Raise `InputError` on a problem that the peer cannot express."""
+        if problem.family not in self.families:
+            raise InputError(f"peer {self.name} does not take the family {problem.family}")
+        if self.features is not None and (missing := problem.features() - self.features):
+            raise InputError(f"peer {self.name} cannot express {', '.join(sorted(missing))}")
 
     def check_options(self, options: dict[str, Any]) -> None:
         """Raise `InputError` on options that the peer does not have."""
@@ -113,7 +123,7 @@ def read_header(path: Path) -> Peer | None:
 
 def _peer(path: Path, node: ast.expr) -> Peer:
     try:
-        data = ast.literal_eval(node)
+        data: Any = ast.literal_eval(node)
     except ValueError as error:
         raise InputError(f"{path}: PEER must be a literal") from error
     if not isinstance(data, dict) or not {"name", "families"} <= data.keys():
@@ -122,9 +132,10 @@ def _peer(path: Path, node: ast.expr) -> Peer:
         raise InputError(f"{path}: PEER has unknown keys: {', '.join(sorted(unknown))}")
     return Peer(
         name=data["name"],
-        title=data.get("title", data["name"]),
+        title=str(data.get("title", data["name"])),
         path=path,
         families=tuple(data["families"]),
+        features=frozenset(data["features"]) if "features" in data else None,
         environment=data.get("environment", ""),
         install=data.get("install", ""),
         options=data.get("options", {}),

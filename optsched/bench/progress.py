@@ -91,7 +91,7 @@ class CampaignView:
         return f"failed {self._failed}, {_duration(self._remaining())} left"
 
     def _remaining(self) -> float:
-        """Return the seconds that are left: as long a run as so far, or the whole limit at first."""
+        """Return the seconds left: a run takes as long as so far, at first the whole limit."""
         mean = self._spent / self._done if self._done else self._limit
         now = time.perf_counter()
         under_way = sum(min(mean, now - began) for began in self._running.values())

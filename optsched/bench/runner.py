@@ -24,6 +24,9 @@ from optsched.bench.plan import Run, runs
 from optsched.bench.progress import CampaignView
 from optsched.bench.suite import Suite
 from optsched.core import InputError, OptschedError, SolverError
+from optsched.solvers.base import nearest
+
+EXECUTORS = ("local", "ray")
 
 
 @dataclass
@@ -48,10 +51,25 @@ class Summary:
 
 
 class Executor(Protocol):
-    """Executes runs until there are none, and hands each record on."""
+    """Executes runs until there are none, and hands each record on.
+
+    Attributes
+    ----------
+    jobs, cores : int
+        Runs at a time, and the cores that they share.
+    """
+
+    jobs: int
+    cores: int
+
+    def probe(self, peers: list[Peer | None]) -> dict[str, str]:
+        """Return why those peers (None: our solvers) that cannot start cannot, by name."""
 
     def execute(self, todo: list[Run], campaign: Campaign) -> None:
         """Execute the runs; return when all are recorded or the campaign is stopped."""
+
+    def close(self) -> None:
+        """End everything that was started."""
 
 
 class Campaign:
@@ -106,6 +124,7 @@ class LocalExecutor:
     """Runs on this machine, `jobs` at a time."""
 
     def __init__(self, jobs: int, token: str, scratch: Path, families: tuple[str, ...]) -> None:
+        self.jobs, self.cores = jobs, cores()
         self._slots = [
             Slot(
                 families,
@@ -178,7 +197,7 @@ def run_suite(
     folder: Path,
     console: Console,
     *,
-    jobs: int = 1,
+    jobs: int | None = None,
     executor: str = "local",
     address: str | None = None,
     skip_missing: bool = False,
@@ -193,8 +212,8 @@ def run_suite(
         Where the journal is, or is made.
     console : rich.console.Console
         For progress, warnings and notes.
-    jobs : int
-        Runs at a time.
+    jobs : int, optional
+        Runs at a time; default 1, on a Ray cluster as many as it has cores for.
     executor : str
         ``"local"`` or ``"ray"``.
     address : str, optional
@@ -209,8 +228,13 @@ def run_suite(
     InputError
         Before anything runs: when the folder is in use, or a peer is not installed.
     """
-    if jobs < 1:
+    if jobs is not None and jobs < 1:
         raise InputError(f"--jobs {jobs}: must be at least 1")
+    if executor not in EXECUTORS:
+        known = " or ".join(EXECUTORS)
+        raise InputError(f"unknown executor {executor!r}{nearest(executor, EXECUTORS)}: {known}")
+    if address is not None and executor != "ray":
+        raise InputError("--address goes with --executor ray")
     with Journal(folder) as book:
         if book.repaired:
             console.print(book.repaired, style="yellow", markup=False)
@@ -228,45 +252,46 @@ def run_suite(
         todo = [run for key, run in everything.items() if key not in done]
         if done:
             console.print(f"{len(done)} of {len(everything)} runs are in {folder} already")
-        _warn(suite, jobs, console)
-        view = CampaignView(console, len(todo), jobs, suite.time_limit + 0.1)
-        campaign = Campaign(book, view)
-        interrupted = False
+        finished, interrupted = 0, False
         if todo:
-            engine = _engine(executor, address, jobs, token, scratch, todo, console)
+            engine = _engine(executor, address, jobs, token, scratch, todo)
             try:
+                _warn(suite, engine, console)
                 _probe(engine, todo, console, skip_missing=skip_missing)
-                with view:
-                    engine.execute(todo, campaign)
-            except KeyboardInterrupt:
-                interrupted = True
+                view = CampaignView(console, len(todo), engine.jobs, suite.time_limit + 0.1)
+                campaign = Campaign(book, view)
+                try:
+                    with view:
+                        engine.execute(todo, campaign)
+                except KeyboardInterrupt:
+                    interrupted = True
+                if campaign.error is not None:
+                    raise campaign.error
+                finished = campaign.finished
             finally:
                 engine.close()
                 shutil.rmtree(scratch, ignore_errors=True)
-        if campaign.error is not None:
-            raise campaign.error
         outcomes = Counter(book.outcomes[key] for key in everything if key in book.outcomes)
-        return Summary(len(everything), len(done), campaign.finished, outcomes, interrupted)
+        return Summary(len(everything), len(done), finished, outcomes, interrupted)
 
 
 def _engine(
     executor: str,
     address: str | None,
-    jobs: int,
+    jobs: int | None,
     token: str,
     scratch: Path,
     todo: list[Run],
-    console: Console,
-) -> LocalExecutor:
+) -> Executor:
     families = tuple(sorted({run.instance.family for run in todo}))
     if executor == "local":
-        if address is not None:
-            raise InputError("--address goes with --executor ray")
-        return LocalExecutor(jobs, token, scratch, families)
-    raise InputError(f"unknown executor {executor!r}: local or ray")
+        return LocalExecutor(jobs or 1, token, scratch, families)
+    from optsched.bench.ray_executor import RayExecutor
+
+    return RayExecutor(jobs, address, token, families, max(run.workers for run in todo))
 
 
-def _probe(engine: LocalExecutor, todo: list[Run], console: Console, *, skip_missing: bool) -> None:
+def _probe(engine: Executor, todo: list[Run], console: Console, *, skip_missing: bool) -> None:
     """Refuse before the first run what cannot run."""
     peers = {run.solver.peer.name if run.solver.peer else "": run.solver.peer for run in todo}
     failed = engine.probe(list(peers.values()))
@@ -282,13 +307,16 @@ def _probe(engine: LocalExecutor, todo: list[Run], console: Console, *, skip_mis
         console.print(f"{text}; its runs are recorded as unavailable", style="yellow", markup=False)
 
 
-def _warn(suite: Suite, jobs: int, console: Console) -> None:
-    if jobs * suite.workers > cores():
+def _warn(suite: Suite, engine: Executor, console: Console) -> None:
+    jobs, available = engine.jobs, engine.cores
+    if jobs * suite.workers > available:
         console.print(
-            f"warning: {jobs} jobs x {suite.workers} workers are more than the {cores()} cores "
-            "here: times will not be comparable",
+            f"warning: {jobs} jobs x {suite.workers} workers are more than the {available} cores "
+            "there are: times will not be comparable",
             style="yellow",
         )
+    if not isinstance(engine, LocalExecutor):
+        return
     if suite.memory_limit is not None and jobs * suite.memory_limit > total_memory():
         console.print(
             f"warning: {jobs} jobs x {suite.memory_limit / 2**30:g} GiB are more than the memory "

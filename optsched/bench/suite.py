@@ -85,11 +85,13 @@ class _Source:
 
     def key(self, name: str, table: int | None = None) -> int:
         """Return the line of a key, counted from 1; the table's first line where it is absent."""
-        pattern = re.compile(rf"(^|[{{,\s])[\"']?{re.escape(name)}[\"']?\s*=")
+        word = rf"[\"']?{re.escape(name)}[\"']?\s*="
         rows = self._range(table)
-        for i in rows:
-            if pattern.search(self.lines[i]):
-                return i + 1
+        # An inline table may hold a key of the same name: lines that begin with it go first.
+        for pattern in (re.compile(rf"\s*{word}"), re.compile(rf".*[{{,\s]{word}")):
+            for i in rows:
+                if pattern.match(self.lines[i]):
+                    return i + 1
         return rows.start + 1
 
     def value(self, text: str, table: int | None = None) -> int:
@@ -285,8 +287,9 @@ def _solver(source: _Source, k: int, entry: Any) -> SolverSpec:
     if ("solver" in entry) == ("peer" in entry):
         raise source.error(source.key("label", k), "give either solver or peer")
     which = "solver" if "solver" in entry else "peer"
-    name, label = entry[which], entry.get("label", entry[which])
-    options = entry.get("options", {})
+    name: Any = entry[which]
+    label: Any = entry.get("label", name)
+    options: Any = entry.get("options", {})
     for key, value, kind in ((which, name, str), ("label", label, str), ("options", options, dict)):
         if not isinstance(value, kind):
             raise source.error(source.key(key, k), f"{key} {value!r}: expected a {kind.__name__}")
@@ -341,17 +344,11 @@ def _check_expressible(
     for k, spec in enumerate(solvers):
         name = spec.solver.partition(":")[0]
         for instance in instances:
-            problem = instance.problem()
-            if spec.peer is not None:
-                if problem.family not in spec.peer.families:
-                    raise source.error(
-                        source.value(spec.peer.name, k),
-                        f"peer {spec.peer.name} does not take {problem.family}: {instance.name}",
-                    )
-            elif name != "auto":
-                try:
-                    expressing(problem, name)
-                except CannotExpressError as error:
-                    raise source.error(
-                        source.key("solver", k), f"{instance.name}: {error}"
-                    ) from error
+            try:
+                if spec.peer is not None:
+                    spec.peer.check_problem(instance.problem())
+                elif name != "auto":
+                    expressing(instance.problem(), name)
+            except (InputError, CannotExpressError) as error:
+                line = source.value(spec.peer.name if spec.peer else spec.solver, k)
+                raise source.error(line, f"{instance.name}: {error}") from error

@@ -270,9 +270,7 @@ def test_two_rings_at_different_instants() -> None:
 
 def test_transport_makes_room_for_the_exchange() -> None:
     """Both jobs are on their way for one unit, so neither waits for the other's machine."""
-    shop = JobShop(
-        [[(0, 2), (1, 2)], [(1, 2), (0, 2)]], buffers="none", transport=[[0, 1], [1, 0]]
-    )
+    shop = JobShop([[(0, 2), (1, 2)], [(1, 2), (0, 2)]], buffers="none", transport=[[0, 1], [1, 0]])
     assert kinds(shop, [0, 3, 0, 3]) == []
 
 

@@ -69,7 +69,9 @@ def test_cpsat_hint_is_complete_and_feasible(bounded: bool) -> None:
     for shop, problem in shops(1, 40):
         for solution in schedules(problem, 1):
             value = problem.objective(solution)
-            compiled = optsched.compile(problem, "cpsat", **({"upper_bound": value} if bounded else {}))
+            compiled = optsched.compile(
+                problem, "cpsat", **({"upper_bound": value} if bounded else {})
+            )
             hint = compiled.hint(solution)
             assert len(hint) == len(compiled.model.proto.variables)
             add_hint(compiled.model, hint)
@@ -125,7 +127,9 @@ def test_milp_hint_is_complete_and_feasible(seed: int, bounded: bool) -> None:
     for shop, problem in shops(10 + seed, 80):
         for solution in schedules(problem, seed):
             value = problem.objective(solution)
-            compiled = optsched.compile(problem, "pulp", **({"upper_bound": value} if bounded else {}))
+            compiled = optsched.compile(
+                problem, "pulp", **({"upper_bound": value} if bounded else {})
+            )
             hint = compiled.hint(solution)
             assert len(hint) == len(compiled.model.variables())
             broken = broken_rows(compiled.model, hint)
@@ -221,7 +225,7 @@ def test_bound_below_the_optimum_leaves_nothing(backend: str) -> None:
 
 
 def test_milp_transport_with_a_long_alternative_and_a_tight_bound() -> None:
-    """The rows of an alternative that is not taken must not cut: its duration exceeds the window."""
+    """The rows of an alternative that is not taken must not cut: it is too long for the window."""
     problem = JobShop(
         [[[(0, 1), (1, 10)], (0, 2)]], transport=[[0, 0], [1, 0]], objective="makespan"
     )
@@ -229,6 +233,15 @@ def test_milp_transport_with_a_long_alternative_and_a_tight_bound() -> None:
     assert problem.check(solution) == []
     compiled = optsched.compile(problem, "pulp", upper_bound=3)
     assert broken_rows(compiled.model, compiled.hint(solution)) == []
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_operation_that_no_row_mentions_is_decoded(backend: str) -> None:
+    """A job alone on its machine that cannot be late is in no constraint; it still has a start."""
+    problem = JobShop([[(0, 1)], [(1, 2)]], objective="total_weighted_tardiness", due=[9, 0])
+    solution = JobShopSolution([0, 0], [0, 1])
+    compiled = optsched.compile(problem, backend)
+    assert compiled.decode(compiled.hint(solution)).to_dict() == solution.to_dict()
 
 
 @pytest.mark.parametrize("backend", ["cpsat", "highs", "pulp"])

@@ -68,7 +68,6 @@ def test_lists() -> None:
         np.array(JOBS, dtype=np.uint64),
         np.array(JOBS, dtype=float),
     ],
-    ids=str,
 )
 def test_whatever_a_person_would_write(jobs: Any) -> None:
     assert JobShop(jobs) == JobShop(JOBS)
@@ -202,7 +201,7 @@ NAN, INF = float("nan"), float("inf")
 @pytest.mark.parametrize(
     "duration",
     [-1, -(2**60), 2.5, 1e-9, NAN, INF, -INF, 2**53 + 1, 2**63, 2**64, 10**400, 1e300, True, False,
-     np.True_, "3", b"3", "", None, [], {}, object(), 1j, np.datetime64("2020-01-01")],
+     np.True_, "3", b"3", "", None, [], {}, 1j, np.datetime64("2020-01-01")],
     ids=repr,
 )  # fmt: skip
 @pytest.mark.parametrize("flexible", [False, True])
@@ -273,7 +272,7 @@ def test_negative_value_of_a_job_names_the_job(field: str) -> None:
 
 @pytest.mark.parametrize("field", ["release", "due", "weight", "deadline", "lags"])
 @pytest.mark.parametrize(
-    "value", [[], [0], [0, 0, 0], 3, "ab", {0: 1, 1: 2}, {1, 2}, [[0, 0, 0], [0, 0]], object()]
+    "value", [[], [0], [0, 0, 0], 3, "ab", {0: 1, 1: 2}, {1, 2}, [[0, 0, 0], [0, 0]]]
 )
 def test_wrong_shape_of_a_field_names_the_field(field: str, value: Any) -> None:
     with pytest.raises(InputError, match=field.rstrip("s")):
@@ -384,7 +383,8 @@ for options in ({"n_machines": 2**40}, {"n_machines": 2**52}):
     "data",
     [
         None, [], 5, "x", {}, {"jobs": None}, {"jobs": JOBS, "job": JOBS},
-        {"jobs": JOBS, "family": "rcpsp"}, {"jobs": JOBS, "family": None}, {"jobs": JOBS, "name": 3},
+        {"jobs": JOBS, "family": "rcpsp"}, {"jobs": JOBS, "family": None},
+        {"jobs": JOBS, "name": 3},
         {"jobs": JOBS, "objective": 3}, {"jobs": JOBS, "swap": 1}, {"jobs": JOBS, 5: 3, "x": 2},
         {"jobs": JOBS, "release": {"0": 3}}, {"jobs": JOBS, "deadline": {"0": 3, "1": 4}},
     ],
@@ -398,7 +398,8 @@ def test_bad_dictionary(data: Any) -> None:
     "data",
     [
         None, [], {}, {"start": [0]}, {"machine": [0]}, {"start": [0.5], "machine": [0]},
-        {"start": [[0]], "machine": [0]}, {"start": 0, "machine": 0}, {"start": "a", "machine": [0]},
+        {"start": [[0]], "machine": [0]}, {"start": 0, "machine": 0},
+        {"start": "a", "machine": [0]},
         {"start": [2**70], "machine": [0]}, {"start": [2**60], "machine": [0]},
         {"start": [0, True], "machine": [0, 0]}, {"start": [None], "machine": [0]},
         {"start": [NAN], "machine": [0]},
@@ -467,14 +468,14 @@ nearly_jobs = st.lists(
 def test_only_optsched_errors_escape_from_junk_jobs(jobs: Any) -> None:
     try:
         problem = JobShop(jobs)
-    except OptschedError as error:
-        assert "\n" not in str(error) or repr(jobs).count("\n")
+    except OptschedError:
         return
     assert JobShop.from_dict(json.loads(problem.to_json())) == problem
 
 
 FIELDS = ("objective", "release", "due", "deadline", "weight", "calendars", "resumable", "buffers",
-          "swap", "lags", "transport", "setup", "n_machines", "name", "family", "unknown")  # fmt: skip
+          "swap", "lags", "transport", "setup", "n_machines", "name", "family",
+          "unknown")  # fmt: skip
 
 
 @settings(max_examples=400)

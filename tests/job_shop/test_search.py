@@ -12,7 +12,7 @@ import pytest
 from optsched.core import CannotExpressError, Deadline
 from optsched.problems.job_shop import bounds, edge_finding, search, tabu
 from optsched.problems.job_shop import kernels as K
-from optsched.problems.job_shop.problem import JobShop
+from optsched.problems.job_shop.problem import JobShop, JobShopSolution
 from optsched.problems.job_shop.shop import Shop
 from optsched.result import StopReason
 from optsched.session import Session
@@ -315,13 +315,12 @@ def test_relinking_yields_valid_schedules_nearer_to_the_guide():
         problem = random_shop(seed)
         shop = Shop(problem, seed)
         a, b = shop.dispatch(1.0), shop.dispatch(1.0)
-        apart, child = shop.relink(a, b, 0.5)
+        apart, child = shop.distance(a, b), shop.relink(a, b, 0.5)
         assert problem.check(shop.solution(child)) == []
         if apart >= 2:
             assert shop.distance(a, child) == apart // 2
             assert shop.distance(child, b) == apart - apart // 2
-        apart, child = shop.relink(a, b, 1.0)
-        assert shop.distance(child, b) <= (0 if apart else apart)
+        assert shop.distance(shop.relink(a, b, 1.0), b) == 0
 
 
 def solve(problem: JobShop, max_moves: int, seed: int = 1, **options: object) -> Session:
@@ -361,14 +360,33 @@ def test_slices_do_not_change_the_search():
 
 
 def test_never_worse_than_the_start_and_takes_over_from_outside():
-    problem = parse(FT10)
-    optimal = solve(problem, 2_000_000).solution
-    session = solve(problem, 100, start=optimal)
-    assert session.objective == 930
+    problem = parse(LA[666])
+    optimal = solve(problem, 100_000).solution
+    assert solve(problem, 10, start=optimal).objective == 666
     session = Session(problem, Deadline())
     session.offer(optimal, "elsewhere")
-    search.run(problem, session, seed=1, max_moves=1000)
-    assert session.objective == 930
+    search.run(problem, session, seed=1, max_moves=10)
+    assert session.objective == 666
+
+
+def test_goes_on_from_what_others_find_meanwhile():
+    """In the middle of a tabu search, and shifted to the left where there is room."""
+    problem = JobShop(FT06)
+    late = solve(problem, 100_000).solution
+    late = JobShopSolution(late.start + 1, late.machine)  # 56: one more than necessary
+    session = Session(problem, Deadline())
+    driver = search._Driver(Shop(problem, 0), session, 0, max_moves=50)
+    offer = session.offer
+
+    def offer_and_be_beaten(*args: object, **options: object) -> bool:
+        offer(*args, **options)
+        return offer(late, "elsewhere")
+
+    session.offer = offer_and_be_beaten  # type: ignore[method-assign]
+    with pytest.raises(search._Stop):
+        driver.run(None)
+    assert [event.source for event in session.trace][:2] == ["dispatching", "elsewhere"]
+    assert session.objective == 55
 
 
 def test_stops_at_the_bound_and_at_the_deadline():

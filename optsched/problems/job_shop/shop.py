@@ -12,6 +12,9 @@ from optsched.core import IntArray
 from optsched.problems.job_shop import kernels, paths, tabu
 from optsched.problems.job_shop.problem import JobShop, JobShopSolution
 
+#: Shares of Zhang's tenure: the least, and the width of the random part.
+TENURE, SPREAD = 0.8, 0.5
+
 Order = npt.NDArray[np.uint32]
 
 
@@ -49,9 +52,11 @@ class Shop:
         self.ctl = np.zeros(kernels.CTL_SIZE, dtype=np.int64)
         self.ctl[kernels.C_OPS] = n
         self.ctl[kernels.C_MACHINES] = problem.n_machines
+        # Zhang et al. (2007) forbid for 10 + n / m moves and more; but they compare whole
+        # sequences, while any arc turned back is tabu here: less is better (measured).
         tenure = 10 + n_jobs // problem.n_machines
-        self.ctl[kernels.C_TENURE] = tenure
-        self.ctl[kernels.C_SPREAD] = tenure * (4 if n_jobs <= 2 * problem.n_machines else 5) // 10
+        self.ctl[kernels.C_TENURE] = max(1, round(TENURE * tenure))
+        self.ctl[kernels.C_SPREAD] = max(1, round(SPREAD * tenure))
         self.rng = np.random.SeedSequence(seed).generate_state(1, np.uint64) | np.uint64(1)
         size = 1 << int(np.clip(int(n).bit_length() + 5, 14, 18))
         self.tabu = np.zeros(size, dtype=np.int32)
@@ -90,11 +95,11 @@ class Shop:
         self.ix[kernels.GUIDE, b] = np.arange(len(b))
         return int(paths.distance(self.ix, self.ctl))
 
-    def relink(self, a: Order, b: Order, share: float) -> tuple[int, Order]:
-        """Return the distance from `a` to `b`, and a schedule at `share` of the way."""
+    def relink(self, a: Order, b: Order, share: float) -> Order:
+        """Return a schedule at `share` of the way from `a` to `b`."""
         apart = self.distance(a, b)
         paths.relink(self.ix, self.ctl, self.rng, max(1, int(apart * share)))
-        return apart, self.ix[kernels.ORDER, : len(a)].copy()
+        return self.ix[kernels.ORDER, : len(a)].copy()
 
     def begin(self, order: Order, patience: int) -> None:
         """Start a tabu search at `order`."""

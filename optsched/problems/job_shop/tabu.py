@@ -126,8 +126,7 @@ def search(ix: Any, tm: Any, last: Any, tabu: Any, ctl: Any, rng: Any, moves: An
         if ctl[K.C_CURRENT] < ctl[K.C_BEST]:
             ctl[K.C_BEST] = ctl[K.C_CURRENT]
             ctl[K.C_IMPROVED] = ctl[K.C_MOVES]
-            for k in range(n_ops):
-                best_order[k] = order[k]
+            best_order[:n_ops] = order[:n_ops]
         if (
             ctl[K.C_BEST] <= ctl[K.C_TARGET]
             or ctl[K.C_MOVES] - ctl[K.C_IMPROVED] >= ctl[K.C_PATIENCE]
@@ -164,22 +163,22 @@ def search(ix: Any, tm: Any, last: Any, tabu: Any, ctl: Any, rng: Any, moves: An
             for group in range(4):
                 if (group < 2 and closing) or (group >= 2 and opening):
                     continue
-                if b == np.uint64(2) and group != 0 and not (group == 2 and closing):
-                    continue
-                for step in range(b - U1):
-                    k = np.uint64(step)
-                    if group == 0:
-                        i, j, left = k, b - U1, False
-                    elif group == 1:
-                        if k + np.uint64(2) >= b or k == np.uint64(0):
-                            continue
-                        i, j, left = k, b - U1, True
-                    elif group == 2:
-                        i, j, left = np.uint64(0), k + U1, True
+                # Each move once: some are in two groups.
+                if group == 0:
+                    k, stop = np.uint64(0), b - U1
+                elif group == 1:
+                    k, stop = np.uint64(0) if opening else U1, b - np.uint64(2)
+                elif group == 2:
+                    k, stop = U1, b if b > np.uint64(2) or closing else U1
+                else:
+                    k, stop = np.uint64(2), b if closing else b - U1
+                left = group == 1 or group == 2
+                while k < stop:
+                    if group < 2:
+                        i, j = k, b - U1
                     else:
-                        if k + np.uint64(2) >= b or k == np.uint64(0):
-                            continue
-                        i, j, left = np.uint64(0), k, False
+                        i, j = np.uint64(0), k
+                    k += U1
                     u = np.uint64(path[top - U1 - i])
                     v = np.uint64(path[top - U1 - j])
                     if left:
@@ -209,17 +208,17 @@ def search(ix: Any, tm: Any, last: Any, tabu: Any, ctl: Any, rng: Any, moves: An
                     forbidden = False
                     if value >= ctl[K.C_BEST]:
                         if left:
-                            k = i
-                            while k < j and not forbidden:
-                                w = np.uint64(path[top - U1 - k])
+                            t = i
+                            while t < j and not forbidden:
+                                w = np.uint64(path[top - U1 - t])
                                 forbidden = tabu[_slot(v, w, mask)] > now
-                                k += U1
+                                t += U1
                         else:
-                            k = i + U1
-                            while k <= j and not forbidden:
-                                w = np.uint64(path[top - U1 - k])
+                            t = i + U1
+                            while t <= j and not forbidden:
+                                w = np.uint64(path[top - U1 - t])
                                 forbidden = tabu[_slot(w, u, mask)] > now
-                                k += U1
+                                t += U1
                     if forbidden:
                         spares += U1
                         if K.draw(rng, spares) == np.uint64(0):
@@ -259,6 +258,5 @@ def search(ix: Any, tm: Any, last: Any, tabu: Any, ctl: Any, rng: Any, moves: An
     if ctl[K.C_CURRENT] < ctl[K.C_BEST]:
         ctl[K.C_BEST] = ctl[K.C_CURRENT]
         ctl[K.C_IMPROVED] = ctl[K.C_MOVES]
-        for k in range(n_ops):
-            best_order[k] = order[k]
+        best_order[:n_ops] = order[:n_ops]
     return done

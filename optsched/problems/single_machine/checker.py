@@ -25,7 +25,8 @@ def check(problem: SingleMachine, solution: SingleMachineSolution) -> list[Viola
             return [Violation("shape", text)]
     sequence, start = solution.sequence, solution.start
     if (strange := np.flatnonzero((sequence < 0) | (sequence >= n))).size:
-        text = f"position {strange[0]} of the sequence holds {sequence[strange[0]]}, which is no job"
+        at = int(strange[0])
+        text = f"position {at} of the sequence holds {sequence[at]}, which is no job"
         return [Violation("sequence", text)]
     count = np.bincount(sequence, minlength=n)
     found = [

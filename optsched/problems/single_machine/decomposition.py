@@ -10,17 +10,19 @@ Solved sub-problems are memorised (Shang, T'Kindt and Della Croce, Branch and me
 
 Jobs are numbered in EDD order (shorter first among equals); ``rank`` is a job's place in the order
 of processing times (EDD first among equals), ``by_rank`` the inverse. A sub-problem
-``(i, j, lo, hi, t)`` holds the jobs ``k`` of ``i <= k <= j`` with ``lo <= rank[k] < hi``, and starts
-at ``t``. ``work[k, r]`` is the processing time of the jobs before ``k`` of rank below ``r``.
+``(i, j, lo, hi, t)`` holds the jobs ``k`` of ``i <= k <= j`` with ``lo <= rank[k] < hi``, and
+starts at ``t``. ``work[k, r]`` is the processing time of the jobs before ``k`` of rank below ``r``.
 """
 
+# Numba takes the types of kernels from the arrays.
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
 # A sub-problem, and what peeling it has cost; frames begin with one.
-I, J, LO, HI, T, OFFSET = range(6)
+LEFTMOST, RIGHTMOST, LO, HI, T, OFFSET = range(6)
 # The rest of a frame of the stack.
 LONGEST, BASE, COUNT, AT, PHASE, BEST, CHOICE, LEFT, KIND = range(6, 15)
 FRAME = 15
@@ -42,7 +44,7 @@ _OPTIONS = {"nogil": True, "cache": True, "boundscheck": False}
 @njit(**_OPTIONS)
 def _key(sub):
     """Return the first word of a key; the other is the start. Never 0, since HI is not."""
-    return (sub[I] << 48) | (sub[J] << 32) | (sub[LO] << 16) | sub[HI]
+    return (sub[LEFTMOST] << 48) | (sub[RIGHTMOST] << 32) | (sub[LO] << 16) | sub[HI]
 
 
 @njit(**_OPTIONS)
@@ -129,7 +131,7 @@ def _goes_first(p, d, by_rank, sub, shortest):
         k = by_rank[place]
         if p[k] >= slack:
             return True
-        if sub[I] <= k < shortest and d[k] < d[shortest]:
+        if sub[LEFTMOST] <= k < shortest and d[k] < d[shortest]:
             return False
     return True
 
@@ -141,7 +143,7 @@ def peel(p, d, rank, by_rank, work, sub, order, ends):
     Jobs peeled off are written to `order` from ``ends[0]`` on and down to ``ends[1]``, unless
     `order` is empty.
     """
-    i, j, lo, hi = sub[I], sub[J], sub[LO], sub[HI]
+    i, j, lo, hi = sub[LEFTMOST], sub[RIGHTMOST], sub[LO], sub[HI]
     total = work[j + 1, hi] - work[i, hi] - work[j + 1, lo] + work[i, lo] if i <= j else _ZERO
     kept = len(order) > 0
     while True:
@@ -155,7 +157,7 @@ def peel(p, d, rank, by_rank, work, sub, order, ends):
             lo += 1
         while not i <= by_rank[hi - 1] <= j:
             hi -= 1
-        sub[I], sub[J], sub[LO], sub[HI] = i, j, lo, hi
+        sub[LEFTMOST], sub[RIGHTMOST], sub[LO], sub[HI] = i, j, lo, hi
         end = sub[T] + total
         if d[j] + p[j] >= end:
             # Emmons' second theorem: all others precede the job of latest due date.
@@ -186,29 +188,39 @@ def _area(work, i, j, lo, hi):
 
 
 @njit(**_OPTIONS)
-def _split_by_due(d, rank, work, sub, longest, highest):
+def _split_by_due(p, d, rank, work, sub, longest, highest):
     """Return a position of the EDD order up to which all jobs precede all behind it, or -1.
 
     By Emmons' second theorem, applied to the jobs behind one by one: in EDD order, with the jobs
     left out that are longer than all before the position, each starts by its due date. The fewer
     jobs stand before it, the easier this is, so one pass finds the last position of all.
     """
-    i, j, lo, hi, t = sub[I], sub[J], sub[LO], sub[HI], sub[T]
+    i, j, lo, hi, t = sub[LEFTMOST], sub[RIGHTMOST], sub[LO], sub[HI], sub[T]
+    if longest == i:
+        return np.int64(-1)
     top = np.int64(-1)
     for k in range(i, longest):
         if lo <= rank[k] < hi:
             top = max(top, rank[k])
         highest[k] = top
     place = longest - 1
+    top = highest[place]
+    start = t + _area(work, i, j, lo, top + 1)  # of job k, the longer ones left out
     k = j
     while k > place:
-        if lo <= rank[k] < hi:
-            while place >= i and rank[k] <= highest[place]:
-                if t + _area(work, i, k - 1, lo, highest[place] + 1) <= d[k]:
+        if lo <= rank[k] <= top:
+            start -= p[k]
+            while start > d[k]:
+                # Nothing changes before the place gets past the longest job in front of it.
+                while place >= i and highest[place] == top:
+                    place -= 1
+                if place < i:
+                    return np.int64(-1)
+                top = highest[place]
+                if rank[k] > top:
+                    start = t + _area(work, i, k, lo, top + 1)
                     break
-                place -= 1
-            if place < i:
-                return np.int64(-1)
+                start = t + _area(work, i, k - 1, lo, top + 1)
         k -= 1
     return place
 
@@ -221,16 +233,21 @@ def _split_by_length(p, d, by_rank, work, sub):
     nearly, if the short jobs due before it and then any longer job go first. The more jobs are
     short, the easier this is, so one pass finds the least rank of all.
     """
-    i, j, lo, hi, t = sub[I], sub[J], sub[LO], sub[HI], sub[T]
+    i, j, lo, hi, t = sub[LEFTMOST], sub[RIGHTMOST], sub[LO], sub[HI], sub[T]
     r = lo + 1
     place = lo
     while place < r:
         k = by_rank[place]
-        if i <= k <= j:
-            while d[k] > t + p[by_rank[r]] + _area(work, i, k - 1, lo, r):
-                r += 1
-                if r >= hi:
-                    return np.int64(-1)
+        if i <= k <= j and d[k] > t + p[by_rank[r]] + _area(work, i, k - 1, lo, r):
+            low, r = r, hi - 1
+            if d[k] > t + p[by_rank[r]] + _area(work, i, k - 1, lo, r):
+                return np.int64(-1)
+            while r - low > 1:
+                middle = (low + r) >> 1
+                if d[k] > t + p[by_rank[middle]] + _area(work, i, k - 1, lo, middle):
+                    low = middle
+                else:
+                    r = middle
         place += 1
     return r
 
@@ -238,7 +255,7 @@ def _split_by_length(p, d, by_rank, work, sub):
 @njit(**_OPTIONS)
 def _candidates(p, d, rank, work, sub, longest, places, ends, base):
     """List the places behind which the longest job may go, and its ends there."""
-    i, j, lo, hi = sub[I], sub[J], sub[LO], sub[HI]
+    i, j, lo, hi = sub[LEFTMOST], sub[RIGHTMOST], sub[LO], sub[HI]
     k = longest
     end = sub[T] + work[k + 1, hi] - work[i, hi] - work[k + 1, lo] + work[i, lo]
     count = 0
@@ -259,9 +276,7 @@ def _candidates(p, d, rank, work, sub, longest, places, ends, base):
 
 
 @njit(**_OPTIONS)
-def _open(
-    p, d, rank, by_rank, work, memory, state, stack, places, ends, nothing, highest
-):
+def _open(p, d, rank, by_rank, work, memory, state, stack, places, ends, nothing, highest):
     """Take the call in `state`: hand up its value, or push a frame with its candidates."""
     state[CALL] = 0
     state[NODES] += 1
@@ -279,7 +294,7 @@ def _open(
     longest = by_rank[frame[HI] - 1]
     base = stack[depth - 1, BASE] + stack[depth - 1, COUNT] if depth else _ZERO
     kind = LAWLER
-    place = _split_by_due(d, rank, work, frame, longest, highest)
+    place = _split_by_due(p, d, rank, work, frame, longest, highest)
     if place >= 0:
         kind = BY_DUE
     else:
@@ -292,9 +307,9 @@ def _open(
         count = 1
         places[base] = place
         if kind == BY_DUE:
-            first = _area(work, frame[I], place, frame[LO], frame[HI])
+            first = _area(work, frame[LEFTMOST], place, frame[LO], frame[HI])
         else:
-            first = _area(work, frame[I], frame[J], frame[LO], place)
+            first = _area(work, frame[LEFTMOST], frame[RIGHTMOST], frame[LO], place)
         ends[base] = frame[T] + first
     frame[KIND] = kind
     frame[LONGEST], frame[BASE], frame[COUNT], frame[AT] = longest, base, count, 0
@@ -306,7 +321,7 @@ def _open(
 @njit(**_OPTIONS)
 def _call(state, i, j, lo, hi, t):
     state[CALL], state[RETURNED] = 1, -1
-    state[SUB + I], state[SUB + J], state[SUB + LO], state[SUB + HI] = i, j, lo, hi
+    state[SUB + LEFTMOST], state[SUB + RIGHTMOST], state[SUB + LO], state[SUB + HI] = i, j, lo, hi
     state[SUB + T], state[SUB + OFFSET] = t, 0
 
 
@@ -318,21 +333,21 @@ def _own(d, frame, end):
 @njit(**_OPTIONS)
 def _call_first(state, frame, place):
     if frame[KIND] == LAWLER:
-        _call(state, frame[I], place, frame[LO], frame[HI] - 1, frame[T])
+        _call(state, frame[LEFTMOST], place, frame[LO], frame[HI] - 1, frame[T])
     elif frame[KIND] == BY_DUE:
-        _call(state, frame[I], place, frame[LO], frame[HI], frame[T])
+        _call(state, frame[LEFTMOST], place, frame[LO], frame[HI], frame[T])
     else:
-        _call(state, frame[I], frame[J], frame[LO], place, frame[T])
+        _call(state, frame[LEFTMOST], frame[RIGHTMOST], frame[LO], place, frame[T])
 
 
 @njit(**_OPTIONS)
 def _call_second(state, frame, place, end):
     if frame[KIND] == LAWLER:
-        _call(state, place + 1, frame[J], frame[LO], frame[HI] - 1, end)
+        _call(state, place + 1, frame[RIGHTMOST], frame[LO], frame[HI] - 1, end)
     elif frame[KIND] == BY_DUE:
-        _call(state, place + 1, frame[J], frame[LO], frame[HI], end)
+        _call(state, place + 1, frame[RIGHTMOST], frame[LO], frame[HI], end)
     else:
-        _call(state, frame[I], frame[J], place, frame[HI], end)
+        _call(state, frame[LEFTMOST], frame[RIGHTMOST], place, frame[HI], end)
 
 
 @njit(**_OPTIONS)
@@ -369,7 +384,8 @@ def run(p, d, rank, by_rank, work, memory, state, stack, places, ends, budget):
             _call_first(state, frame, places[at])
             continue
         span = frame[HI] - frame[LO]
-        store(memory, state, _key(frame), frame[T], frame[BEST], frame[CHOICE] * 3 + frame[KIND], span)
+        code = frame[CHOICE] * 3 + frame[KIND]
+        store(memory, state, _key(frame), frame[T], frame[BEST], code, span)
         state[RETURNED] = frame[BEST] + frame[OFFSET]
         state[DEPTH] = depth - 1
 
@@ -404,14 +420,14 @@ def open_bound(p, d, rank, by_rank, state, stack, places, ends):
             else:
                 _call_first(calls, frame, place)
                 value = _own(d, frame, end) + relaxation(
-                    p, d, rank, by_rank, sub[I], sub[J], sub[LO], sub[HI], sub[T]
+                    p, d, rank, by_rank, sub[LEFTMOST], sub[RIGHTMOST], sub[LO], sub[HI], sub[T]
                 )
             if phase == 2 and below >= 0:
                 value += below
             else:
                 _call_second(calls, frame, place, end)
                 value += relaxation(
-                    p, d, rank, by_rank, sub[I], sub[J], sub[LO], sub[HI], sub[T]
+                    p, d, rank, by_rank, sub[LEFTMOST], sub[RIGHTMOST], sub[LO], sub[HI], sub[T]
                 )
             least = min(least, value)
         below = least + frame[OFFSET]
