@@ -280,9 +280,9 @@ class _Task:
         try:
             if self._hint is not None:
                 session.offer(self._hint, "hint")
-            self._begin()
+            self._construct()
             if not session.stopped:
-                finished = self._beside(self._search)
+                finished = self._beside(self._work)
         except KeyboardInterrupt:
             session.interrupt()
         except DeadlineExpired:
@@ -308,16 +308,20 @@ class _Task:
             message=session.message,
         )
 
-    def _begin(self) -> None:
-        """Bounds and constructive rules, before any search."""
+    def _construct(self) -> None:
+        """Run the constructive rules, which are quick and never abandoned."""
         heuristics = family_module(self.problem, "heuristics")
         if heuristics is not None and self.problem.features() <= heuristics.SUPPORTS:
             heuristics.construct(self.problem, self.session, self.seed)
+
+    def _work(self) -> StopReason:
+        """Bounds before search, then whatever was chosen."""
         bounds = family_module(self.problem, "bounds")
-        if bounds is not None and not self.session.stopped:
+        if bounds is not None:
             bound = bounds.lower_bound(self.problem, self.session.deadline)
             if bound is not None:
                 self.session.prove(bound, "bounds")
+        return StopReason.PROOF if self.session.stopped else self._search()
 
     def _portfolio(self, search: ModuleType) -> StopReason:
         """Native searches on about a third of the cores, the prover on the others."""

@@ -97,6 +97,8 @@ class Campaign:
         On what and with what the runs were made.
     loads : list of float
         Load of the machine at the start of each run.
+    busy : int
+        Runs that began while more processes wanted a core than there are.
     began, ended : str
         Time of the first and the last run.
     notes : list of str
@@ -115,6 +117,7 @@ class Campaign:
     workers: Counter[int] = field(default_factory=Counter)
     limits: Counter[float] = field(default_factory=Counter)
     loads: list[float] = field(default_factory=list)
+    busy: int = 0
     began: str = ""
     ended: str = ""
     notes: list[str] = field(default_factory=list)
@@ -158,6 +161,11 @@ def collect(folder: Path, against: str | None = None) -> Campaign:
         campaign.notes.append("Runs with different time limits or workers stand side by side.")
     if len(campaign.machines) > 1:
         campaign.notes.append("The runs were made on different machines.")
+    if campaign.busy:
+        campaign.notes.append(
+            f"{campaign.busy} of {len(campaign.loads)} runs began while the machine had more to do "
+            "than it has cores: their times are worth less."
+        )
     return campaign
 
 
@@ -186,6 +194,7 @@ def _read(folder: Path) -> Campaign:
         campaign.versions[", ".join(f"{k} {v}" for k, v in versions.items())] += 1
         if record.get("load") is not None:
             campaign.loads.append(record["load"])
+            campaign.busy += record["load"] > machine["cores"] + 0.5
         campaign.began = min(campaign.began or began, began)
         campaign.ended = max(campaign.ended, began)
     campaign.known = {name: best_known(source) for name, source in sources.items()}

@@ -10,48 +10,10 @@ import numpy as np
 
 from optsched.core import Deadline, DeadlineExpired, IntArray
 from optsched.problems.job_shop.problem import JobShop
+from optsched.problems.job_shop.windows import heads_and_tails, least_gaps
 
 #: Most distinct sets of eligible machines for which the load of a set is looked at.
 MAX_SETS = 300
-
-
-def least_durations(problem: JobShop) -> IntArray:
-    """Return the duration of each operation on its fastest machine, shape (n_ops,)."""
-    return np.asarray(np.minimum.reduceat(problem.alt_duration, problem.alt_offset[:-1]))
-
-
-def least_gaps(problem: JobShop) -> IntArray:
-    """Return the least lag plus transport behind each operation, 0 behind the last of a job."""
-    gap = problem.lag.copy()
-    if problem.transport is None:
-        return gap
-    followed = np.ones(problem.n_ops, dtype=bool)
-    followed[problem.job_offset[1:] - 1] = False
-    before = np.flatnonzero(followed)
-    if not problem.flexible:
-        machine = problem.alt_machine
-        gap[before] += problem.transport[machine[before], machine[before + 1]]
-        return gap
-    at, alternatives = problem.alt_offset, problem.alt_machine
-    for op in before.tolist():
-        here, there = alternatives[at[op] : at[op + 1]], alternatives[at[op + 1] : at[op + 2]]
-        gap[op] += int(problem.transport[np.ix_(here, there)].min())
-    return gap
-
-
-def heads_and_tails(problem: JobShop) -> tuple[IntArray, IntArray, IntArray]:
-    """Return earliest starts, least durations, and least times from end to the job's end.
-
-    Each has shape (n_ops,); they follow from the jobs alone.
-    """
-    duration = least_durations(problem)
-    step = duration + least_gaps(problem)
-    before = np.concatenate(([0], np.cumsum(step)))[:-1]
-    first, last = problem.job_offset[:-1], problem.job_offset[1:] - 1
-    size = np.diff(problem.job_offset)
-    head = before - np.repeat(before[first] - problem.release, size)
-    tail = np.repeat((before + duration)[last], size) - before - duration
-    return head, duration, tail
 
 
 def job_bound(problem: JobShop) -> int:

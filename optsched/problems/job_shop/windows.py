@@ -12,41 +12,42 @@ from optsched.problems.job_shop.problem import NO_DEADLINE, JobShop
 
 
 def least_durations(problem: JobShop) -> IntArray:
-    """Return each operation's least duration over its eligible machines, shape (n_ops,)."""
-    return np.minimum.reduceat(problem.alt_duration, problem.alt_offset[:-1])
+    """Return the duration of each operation on its fastest machine, shape (n_ops,)."""
+    return np.asarray(np.minimum.reduceat(problem.alt_duration, problem.alt_offset[:-1]))
 
 
 def least_gaps(problem: JobShop) -> IntArray:
-    """Return the least time between an operation and the job's next one, shape (n_ops,).
-
-    It is the lag, plus the least transport time between eligible machines; 0 behind a last one.
-    """
+    """Return the least lag plus transport behind each operation, 0 behind the last of a job."""
     gap = problem.lag.copy()
     if problem.transport is None:
         return gap
-    last = set((problem.job_offset[1:] - 1).tolist())
-    bounds = problem.alt_offset
-    for op in range(problem.n_ops):
-        if op not in last:
-            here = problem.alt_machine[bounds[op] : bounds[op + 1]]
-            there = problem.alt_machine[bounds[op + 1] : bounds[op + 2]]
-            gap[op] += problem.transport[np.ix_(here, there)].min()
+    followed = np.ones(problem.n_ops, dtype=bool)
+    followed[problem.job_offset[1:] - 1] = False
+    before = np.flatnonzero(followed)
+    if not problem.flexible:
+        machine = problem.alt_machine
+        gap[before] += problem.transport[machine[before], machine[before + 1]]
+        return gap
+    at, alternatives = problem.alt_offset, problem.alt_machine
+    for op in before.tolist():
+        here, there = alternatives[at[op] : at[op + 1]], alternatives[at[op + 1] : at[op + 2]]
+        gap[op] += int(problem.transport[np.ix_(here, there)].min())
     return gap
 
 
-def chains(problem: JobShop) -> tuple[IntArray, IntArray]:
-    """Return ``(head, tail)`` of every operation along its job, shape (n_ops,) each.
+def heads_and_tails(problem: JobShop) -> tuple[IntArray, IntArray, IntArray]:
+    """Return earliest starts, least durations, and least times from end to the job's end.
 
-    The head is the least start; the tail is the least time from the operation's end to the
-    job's end.
+    Each has shape (n_ops,); they follow from the jobs alone.
     """
-    step = least_durations(problem) + least_gaps(problem)
-    before = np.concatenate(([0], np.cumsum(step)))
-    first, last = problem.job_offset[:-1], problem.job_offset[1:]
-    head = before[:-1] - before[first][problem.op_job] + problem.release[problem.op_job]
-    # A last operation has no gap behind it, so the sum of steps ends with the job.
-    tail = before[last][problem.op_job] - before[1:] + (step - least_durations(problem))
-    return head, tail
+    duration = least_durations(problem)
+    step = duration + least_gaps(problem)
+    before = np.concatenate(([0], np.cumsum(step)))[:-1]
+    first, last = problem.job_offset[:-1], problem.job_offset[1:] - 1
+    size = np.diff(problem.job_offset)
+    head = before - np.repeat(before[first] - problem.release, size)
+    tail = np.repeat((before + duration)[last], size) - before - duration
+    return head, duration, tail
 
 
 def latest_completions(problem: JobShop, upper_bound: int | None) -> IntArray:
@@ -63,9 +64,9 @@ def latest_completions(problem: JobShop, upper_bound: int | None) -> IntArray:
             assert problem.due is not None
             latest = np.minimum(latest, problem.due + upper_bound)
         else:
-            head, _ = chains(problem)
+            head, duration, _ = heads_and_tails(problem)
             last = problem.job_offset[1:] - 1
-            earliest = head[last] + least_durations(problem)[last]
+            earliest = head[last] + duration[last]
             target = np.zeros_like(earliest) if problem.due is None else problem.due
             if kind == "total_completion_time":
                 target = np.zeros_like(earliest)
@@ -95,13 +96,13 @@ def windows(problem: JobShop, upper_bound: int | None) -> tuple[IntArray, IntArr
     ProvenInfeasible
         When some operation has no window, naming job and dates.
     """
-    head, tail = chains(problem)
+    head, duration, tail = heads_and_tails(problem)
     latest = latest_completions(problem, upper_bound)[problem.op_job] - tail
-    tight = np.flatnonzero(head + least_durations(problem) > latest)
+    tight = np.flatnonzero(head + duration > latest)
     if tight.size:
         job = int(problem.op_job[tight[0]])
         last = int(problem.job_offset[job + 1]) - 1
-        end = int(head[last] + least_durations(problem)[last])
+        end = int(head[last] + duration[last])
         raise ProvenInfeasible(
             f"job {job} cannot end before {end} (release {problem.release[job]}), "
             f"but must by {latest[last]}"

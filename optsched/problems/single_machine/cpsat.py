@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from optsched.problems.single_machine.problem import (
     SingleMachine,
     SingleMachineSolution,
 )
-from optsched.problems.single_machine.windows import topological, windows
+from optsched.problems.single_machine.windows import in_order, windows
 from optsched.solvers.base import Compiled
 
 SUPPORTS = frozenset(
@@ -142,7 +143,7 @@ class SingleMachineCpsat(Compiled):
         values[[v.index for v in self.start]] = solution.start
         if self.follows:
             route = [n, *solution.sequence.tolist(), n]
-            for i, j in zip(route[:-1], route[1:], strict=True):
+            for i, j in itertools.pairwise(route):
                 values[self.follows[i, j].index] = 1
         if self.cost is not None:
             low = self.model.proto.variables[self.cost.index].domain[0]
@@ -168,13 +169,6 @@ class SingleMachineCpsat(Compiled):
             return problem.schedule(sequence)
         start = np.rint(values[[v.index for v in self.start]]).astype(np.int64)
         return problem.schedule(in_order(problem, start))
-
-
-def in_order(problem: SingleMachine, start: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Return the jobs by start; jobs of no duration go first at an instant, in precedence order."""
-    rank = np.empty(problem.n_jobs, dtype=np.int64)
-    rank[topological(problem)] = np.arange(problem.n_jobs)
-    return np.lexsort((rank, problem.processing, start))
 
 
 def build(

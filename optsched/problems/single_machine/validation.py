@@ -108,7 +108,7 @@ def precedence(values: Any, n_jobs: int) -> IntArray:
     """Return the pairs ``(before, after)``, sorted and without repetition; they hold no cycle."""
     if values is None:
         return np.zeros((0, 2), dtype=np.int64)
-    array = integers(list(values) if not isinstance(values, np.ndarray) else values, "precedence")
+    array = integers(values, "precedence")
     if array.size == 0:
         return np.zeros((0, 2), dtype=np.int64)
     if array.ndim != 2 or array.shape[1] != 2:

@@ -71,3 +71,10 @@ def topological(problem: SingleMachine) -> IntArray:
             if not waiting[j]:
                 order.append(j)
     return np.array(order, dtype=np.int64)
+
+
+def in_order(problem: SingleMachine, start: IntArray) -> IntArray:
+    """Return the jobs by start; jobs of no duration go first at an instant, in precedence order."""
+    rank = np.empty(problem.n_jobs, dtype=np.int64)
+    rank[topological(problem)] = np.arange(problem.n_jobs)
+    return np.lexsort((rank, problem.processing, start))
