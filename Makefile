@@ -8,7 +8,7 @@ ifneq ($(MIRROR),)
 export OPTSCHED_DATASETS ?= $(abspath $(MIRROR))
 endif
 
-.PHONY: help demo test test-slow lint format clean
+.PHONY: help demo test test-slow lint format peers clean
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -37,5 +37,12 @@ format: $(VENV)/.installed ## let ruff format and fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean: ## remove the environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build dist
+.venv-pyjobshop/.installed:
+	$(PYTHON) -m venv .venv-pyjobshop
+	.venv-pyjobshop/bin/pip install --quiet --disable-pip-version-check pyjobshop==0.0.9
+	@touch $@
+
+peers: .venv-pyjobshop/.installed ## install PyJobShop beside the project, for benchmarks
+
+clean: ## remove the environments and caches
+	rm -rf $(VENV) .venv-pyjobshop .mypy_cache .ruff_cache .pytest_cache build dist

@@ -56,8 +56,9 @@ def run_exact(
     if verdict is Verdict.INFEASIBLE and not session.stopped:
         session.prove_infeasible(source)
     if verdict is Verdict.STOPPED:
-        # Solvers end a little before the limit that they are given.
-        return StopReason.TIME if session.deadline.remaining() < 0.5 else StopReason.STEPS
+        if session.deadline.remaining() < 0.5:  # solvers end a little before their limit
+            return StopReason.TIME
+        return StopReason.STEPS if options else StopReason.SOLVER
     return StopReason.SOLVER
 
 

@@ -105,10 +105,10 @@ class Stream:
         self._task = task
         self._queue = queue
         self._outcome: list[Result | BaseException] = []
-        self._thread = threading.Thread(
-            target=_stream_work, args=(task, queue, self._outcome), daemon=True
-        )
-        self._thread.start()
+        self._ended = threading.Event()
+        threading.Thread(
+            target=_stream_work, args=(task, queue, self._outcome, self._ended), daemon=True
+        ).start()
 
     def __iter__(self) -> Iterator[Event]:
         while (event := self._queue.get()) is not None:
@@ -127,12 +127,12 @@ class Stream:
     def close(self) -> None:
         """Stop the solve and wait for its end; `result` then holds the incumbent."""
         self._task.session.interrupt()
-        self._thread.join()
+        self._ended.wait()
 
     @property
     def result(self) -> Result:
         """The outcome; waits for the end of the solve, and raises what it raised."""
-        self._thread.join()
+        self._ended.wait()
         outcome = self._outcome[0]
         if isinstance(outcome, BaseException):
             raise outcome
@@ -140,12 +140,16 @@ class Stream:
 
 
 def _stream_work(
-    task: _Task, queue: SimpleQueue[Event | None], outcome: list[Result | BaseException]
+    task: _Task,
+    queue: SimpleQueue[Event | None],
+    outcome: list[Result | BaseException],
+    ended: threading.Event,
 ) -> None:
     try:
         outcome.append(task.run())
     except BaseException as error:
         outcome.append(error)
+    ended.set()
     queue.put(None)
 
 
@@ -376,6 +380,8 @@ class _Task:
         session = self.session
         outcome: list[StopReason] = []
         failure: list[BaseException] = []
+        # Not thread.join with a time limit: interrupted by Ctrl-C, it takes the thread for ended.
+        ended = threading.Event()
 
         def guarded() -> None:
             try:
@@ -388,13 +394,16 @@ class _Task:
                 session.fail(error)
             except BaseException as error:
                 failure.append(error)
+            finally:
+                ended.set()
 
         thread = threading.Thread(target=guarded, daemon=True, name="optsched solver")
         thread.start()
         stopped_at: float | None = None
-        while thread.is_alive():
+        while True:
             try:
-                thread.join(0.05)
+                if ended.wait(0.05):
+                    break
             except KeyboardInterrupt:
                 session.interrupt()
             if session.stopped:

@@ -45,7 +45,7 @@ class CampaignView:
         self._live: Live | None = None
         if console.is_terminal:
             self._live = Live(
-                get_renderable=self._render, console=console, refresh_per_second=4, transient=True
+                get_renderable=self._render, console=console, refresh_per_second=2, transient=True
             )
 
     def __enter__(self) -> CampaignView:

@@ -1,17 +1,29 @@
-"""Line charts as inline SVG; colours are CSS variables, so that they follow the theme."""
+"""Line charts by matplotlib as inline SVG that follows the page's theme and legend.
+
+matplotlib draws in stand-in colours; afterwards those become CSS variables, and the curves get the
+classes by which the page colours and hides them.
+"""
 
 from __future__ import annotations
 
-import html
-import math
+import io
+import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from optsched.core import MissingExtraError
+
 #: A curve has at most this many points; more would not be seen.
 POINTS = 400
+_SVG = "http://www.w3.org/2000/svg"
+_XLINK = "http://www.w3.org/1999/xlink"
+#: Stand-in colours and the variables of the page that they become.
+_INK, _FAINT, _LINE = "#010101", "#020202", "#030303"
+_VARIABLES = {_INK: "var(--ink)", _FAINT: "var(--faint)", _LINE: "var(--line)"}
 
 
 @dataclass(frozen=True)
@@ -54,35 +66,6 @@ class Axis:
     log: bool = False
     show: Callable[[float], str] = lambda value: f"{value:g}"
 
-    def place(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Return the values as fractions of the axis."""
-        low, high = (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)
-        clipped = np.clip(values, self.low, self.high)
-        placed: npt.NDArray[np.float64] = (np.log(clipped) if self.log else clipped) - low
-        return placed / ((high - low) or 1.0)
-
-    def ticks(self, most: int) -> list[float]:
-        """Return at most about `most` round values."""
-        if self.log:
-            return _log_ticks(self.low, self.high, most)
-        span = self.high - self.low
-        if span <= 0:
-            return [self.low]
-        step = 10.0 ** math.floor(math.log10(span / most))
-        step = next((step * f for f in (1, 2, 5, 10) if span / (step * f) <= most), step * 10)
-        first = math.ceil(self.low / step - 1e-9)
-        return [k * step for k in range(first, math.floor(self.high / step + 1e-9) + 1)]
-
-
-def _log_ticks(low: float, high: float, most: int) -> list[float]:
-    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for factors in ((1, 2, 5), (1, 3), (1,)):
-        ticks = [f * 10.0**d for d in decades for f in factors]
-        ticks = [tick for tick in ticks if low * 0.999 <= tick <= high * 1.001]
-        if len(ticks) <= most:
-            return ticks
-    return ticks[:: math.ceil(len(ticks) / most)]
-
 
 def chart(
     curves: Sequence[Curve],
@@ -110,74 +93,91 @@ def chart(
         A value of `y` that a dotted line marks.
     small : bool
         Fewer ticks and smaller margins.
+
+    Raises
+    ------
+    MissingExtraError
+        When matplotlib is not installed.
     """
-    left, right, top, bottom = (44, 6, 20, 20) if small else (52, 20, 10, 42)
-    inner_width, inner_height = width - left - right, height - top - bottom
-
-    def across(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        return left + x.place(values) * inner_width
-
-    def down(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        return top + (1 - y.place(values)) * inner_height
-
-    parts = [
-        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{html.escape(title)}"'
-        f' class="chart{" small" if small else ""}">'
-    ]
-    for tick in y.ticks(3 if small else 6):
-        at = float(down(np.array([tick]))[0])
-        parts.append(f'<path class="grid" d="M{left} {at:.1f}H{width - right}"/>')
-        parts.append(
-            f'<text class="tick" x="{left - 6}" y="{at + 3.5:.1f}" text-anchor="end">'
-            f"{html.escape(y.show(tick))}</text>"
-        )
-    base = top + inner_height
-    parts.append(f'<path class="axis" d="M{left} {base}H{width - right}"/>')
-    for tick in x.ticks(4 if small else 8):
-        at = float(across(np.array([tick]))[0])
-        parts.append(f'<path class="axis" d="M{at:.1f} {base}v4"/>')
-        parts.append(
-            f'<text class="tick" x="{at:.1f}" y="{base + (14 if small else 17)}" '
-            f'text-anchor="middle">{html.escape(x.show(tick))}</text>'
-        )
-    if rule is not None:
-        at = float(down(np.array([rule]))[0])
-        parts.append(f'<path class="rule" d="M{left} {at:.1f}H{width - right}"/>')
-    for curve in curves:
-        path = _steps(across(curve.x), down(curve.y))
-        if path:
-            style = f'class="curve s{curve.series % 8}{" dashed" if curve.dashed else ""}"'
-            parts.append(
-                f'<path {style} data-series="{curve.series}" d="{path}">'
-                f"<title>{html.escape(curve.title)}</title></path>"
-            )
+    try:
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError("matplotlib", "plot") from error
+    left, right, top, bottom = (46, 8, 22, 22) if small else (56, 20, 12, 44)
+    # At 72 dots an inch, a unit of the view box is a point.
+    figure = Figure(figsize=(width / 72, height / 72))
+    place = (left / width, bottom / height, 1 - (left + right) / width, 1 - (top + bottom) / height)
+    axes = figure.add_axes(place)
+    _prepare(axes, "x", x, 4 if small else 7)
+    _prepare(axes, "y", y, 3 if small else 6)
+    axes.grid(axis="y", color=_LINE, linewidth=0.7)
+    axes.set_axisbelow(True)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side == "bottom")
+        spine.set_color(_FAINT)
+    axes.tick_params(length=0, which="both", labelsize=9, labelcolor=_FAINT)
     if small:
-        parts.append(f'<text class="title" x="{left}" y="13">{html.escape(title)}</text>')
+        axes.set_title(title, loc="left", fontsize=10, color=_INK, parse_math=False)
     else:
-        parts.append(
-            f'<text class="label" x="{left + inner_width / 2}" y="{height - 6}" '
-            f'text-anchor="middle">{html.escape(x.label)}</text>'
-            f'<text class="label" transform="translate(12 {top + inner_height / 2}) rotate(-90)" '
-            f'text-anchor="middle">{html.escape(y.label)}</text>'
+        axes.set_xlabel(x.label, fontsize=10, color=_INK)
+        axes.set_ylabel(y.label, fontsize=10, color=_INK)
+    if rule is not None:
+        axes.axhline(rule, color=_INK, linewidth=1, linestyle=":")
+    for k, curve in enumerate(curves):
+        kept = np.unique(np.linspace(0, len(curve.x) - 1, min(len(curve.x), POINTS)).astype(int))
+        (line,) = axes.step(
+            np.clip(curve.x[kept], x.low, x.high),
+            np.clip(curve.y[kept], y.low, y.high),
+            where="post",
+            clip_on=False,
         )
-    parts.append("</svg>")
-    return "".join(parts)
+        line.set_gid(f"curve{k}")
+    buffer = io.StringIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": title, "path.simplify": True}):
+        figure.savefig(buffer, format="svg", transparent=True, dpi=72, metadata={"Date": None})
+    return _themed(buffer.getvalue(), curves, title, small)
 
 
-def _steps(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> str:
-    """Return the path of a step function; neighbours that fall on one pixel are left out."""
-    if not len(x):
-        return ""
-    if len(x) > POINTS:
-        kept = np.unique(np.linspace(0, len(x) - 1, POINTS).astype(int))
-        x, y = x[kept], y[kept]
-    xs, ys = [f"{v:.1f}" for v in x.tolist()], [f"{v:.1f}" for v in y.tolist()]
-    parts = [f"M{xs[0]} {ys[0]}"]
-    last_x, last_y = xs[0], ys[0]
-    for at, value in zip(xs[1:], ys[1:], strict=True):
-        if at != last_x:
-            parts.append(f"H{at}")
-        if value != last_y:
-            parts.append(f"V{value}")
-        last_x, last_y = at, value
-    return "".join(parts)
+def _prepare(axes: Any, name: str, axis: Axis, most: int) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+    high = axis.high if axis.high > axis.low else axis.low + (abs(axis.low) or 1.0)
+    if axis.log:
+        axes.set(**{f"{name}scale": "log"})
+    axes.set(**{f"{name}lim": (axis.low, high)})
+    drawn = axes.xaxis if name == "x" else axes.yaxis
+    few_decades = axis.log and high / axis.low < 10 ** (most / 2)
+    located = LogLocator(subs=(1.0, 3.0) if few_decades else (1.0,), numticks=most)
+    drawn.set_major_locator(located if axis.log else MaxNLocator(most))
+    drawn.set_minor_locator(NullLocator())
+    drawn.set_major_formatter(FuncFormatter(lambda value, _: axis.show(float(f"{value:.10g}"))))
+
+
+def _themed(text: str, curves: Sequence[Curve], title: str, small: bool) -> str:
+    """Return matplotlib's SVG with the page's variables and classes in it."""
+    for colour, variable in _VARIABLES.items():
+        text = text.replace(colour, variable)
+    ET.register_namespace("", _SVG)
+    ET.register_namespace("xlink", _XLINK)
+    root = ET.fromstring(text)
+    for element in list(root):
+        if element.tag == f"{{{_SVG}}}metadata":
+            root.remove(element)
+    for size in ("width", "height", "version"):
+        root.attrib.pop(size, None)
+    root.set("class", "chart small" if small else "chart")
+    root.set("role", "img")
+    root.set("aria-label", title)
+    for element in root.iter():
+        # Ids would repeat from chart to chart; only glyphs and clips are referred to.
+        name = element.attrib.pop("id", "") if element.tag == f"{{{_SVG}}}g" else ""
+        if name.startswith("curve"):
+            curve = curves[int(name[5:])]
+            for path in element.iter(f"{{{_SVG}}}path"):
+                path.attrib.pop("style", None)
+                dashed = " dashed" if curve.dashed else ""
+                path.set("class", f"curve s{curve.series % 8}{dashed}")
+                path.set("data-series", str(curve.series))
+                ET.SubElement(path, f"{{{_SVG}}}title").text = curve.title
+    return ET.tostring(root, encoding="unicode")

@@ -64,6 +64,8 @@ def run(compiled: Compiled, control: Control) -> Verdict:
     parameters = solver.parameters
     parameters.num_workers = control.workers
     parameters.random_seed = control.seed % 2**31
+    # CP-SAT's own handler of Ctrl-C leaves the process with none, or aborts it.
+    parameters.catch_sigint_signal = False
     set_options(parameters, control.options)
     if control.hint is not None:
         add_hint(compiled.model, control.hint)

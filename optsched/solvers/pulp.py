@@ -102,6 +102,9 @@ def serve(job: Any, emit: Callable[[str, Any], None], cancelled: Callable[[], bo
     if found := re.findall(r"^Lower bound:\s+(-?[\d.e+]+)", text, flags=re.MULTILINE):
         emit("bound", float(found[-1]))
     timed_out = "Stopped on time" in text or "time limit" in text.lower()
-    if model.sol_status == pulp.LpSolutionInfeasible and not timed_out:
+    # CBC's presolve says "infeasible or unbounded", which PuLP reports in the status alone; a
+    # formulation of this package is never unbounded.
+    infeasible = pulp.LpSolutionInfeasible in (model.sol_status, model.status)
+    if infeasible and not timed_out:
         return Verdict.INFEASIBLE
     return Verdict.STOPPED

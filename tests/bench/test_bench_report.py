@@ -7,8 +7,10 @@ import shutil
 import subprocess
 import sys
 import time
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import numpy as np
 import pytest
 from bench_synthetic import write_campaign, write_journal
 from bench_tools import cli
@@ -17,7 +19,7 @@ from conftest import script_environment
 from optsched.bench.campaign import collect
 from optsched.bench.markdown import markdown
 from optsched.bench.page import page
-from optsched.bench.svg import Axis
+from optsched.bench.svg import Axis, Curve, chart
 from optsched.bench.tables import by_group, overall
 from optsched.core import InputError
 
@@ -152,10 +154,23 @@ def test_against_published(tmp_path: Path) -> None:
     assert "| ft10 | 10x10 | 930 |" in markdown(campaign)
 
 
-def test_axes() -> None:
-    assert Axis(0, 1).ticks(6) == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1])
-    assert Axis(0.01, 30, log=True).ticks(8) == pytest.approx([0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30])
-    assert Axis(5, 5).ticks(4) == [5]
+def test_a_chart_follows_theme_and_legend() -> None:
+    curve = Curve(3, np.array([0.01, 1.0, 30.0]), np.array([0.5, 0.1, 0.0]), "a < b", dashed=True)
+    text = chart([curve], Axis(0.01, 30, "seconds", log=True), Axis(0, 1), title="One & two")
+    root = ET.fromstring(text)
+    assert root.get("aria-label") == "One & two"
+    assert root.get("viewBox")
+    (path,) = [e for e in root.iter() if (e.get("class") or "").startswith("curve")]
+    assert path.get("class") == "curve s3 dashed"
+    assert path.get("data-series") == "3"
+    assert path[0].text == "a < b"
+    assert "var(--faint)" in text
+    assert "#0" not in text.replace("#030303", "")  # no colour of matplotlib's own
+
+
+def test_a_chart_of_one_value_is_drawn() -> None:
+    one = np.array([5.0])
+    assert "<svg" in chart([Curve(0, one, one, "flat")], Axis(5, 5), Axis(5, 5))
 
 
 def test_command(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ It shares no code with any formulation or heuristic. Everything is vectorised ov
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -223,6 +224,7 @@ def _machine_rules(
             )
             found.append(Violation("machine", text))
         if problem.setup is not None:
+            group = _untie(problem, machine, group, start, departure)
             jobs = problem.op_job[group]
             needed = problem.setup[machine, jobs[:-1], jobs[1:]]
             gap = start[group][1:] - departure[group][:-1]
@@ -234,6 +236,42 @@ def _machine_rules(
                 )
                 found.append(Violation("setup", text))
     return found
+
+
+def _untie(
+    problem: JobShop, machine: int, group: IntArray, start: IntArray, departure: IntArray
+) -> IntArray:
+    """Order operations of no duration that share an instant so that setups fit, if they can.
+
+    Such ties have no order of their own; the schedule stands when one of them fits. Ties of more
+    than six are left as they are.
+    """
+    assert problem.setup is not None
+    setup = problem.setup[machine]
+    begin, leave = start[group], departure[group]
+    tied = np.flatnonzero((begin[1:] == begin[:-1]) & (leave[1:] == leave[:-1]))
+    if not tied.size:
+        return group
+    group = group.copy()
+    at = 0
+    while at < len(group):
+        end = at + 1
+        while end < len(group) and begin[end] == begin[at] and leave[end] == leave[at]:
+            end += 1
+        if 2 <= end - at <= 6:
+            # The neighbours on both sides take part, as the setups to and from them count.
+            low, high = max(0, at - 1), min(len(group), end + 1)
+
+            def lacking(inner: tuple[int, ...], low: int = low, at: int = at, end: int = end,
+                        high: int = high) -> int:  # fmt: skip
+                row = np.concatenate((group[low:at], inner, group[end:high]))
+                jobs = problem.op_job[row]
+                gap = start[row][1:] - departure[row][:-1]
+                return int((gap < setup[jobs[:-1], jobs[1:]]).sum())
+
+            group[at:end] = min(permutations(group[at:end].tolist()), key=lacking)
+        at = end
+    return group
 
 
 def _swaps(
@@ -257,7 +295,9 @@ def _swaps(
         result = []
         holder = int(machine_before[op])
         if holder >= 0 and departure[holder] == start[op]:
-            if blocking[holder] and start[holder + 1] == start[op]:
+            if holder + 1 == op:
+                pass  # a job that stays on its machine waits for nobody
+            elif blocking[holder] and start[holder + 1] == start[op]:
                 result.append(holder + 1)
             elif start[holder] == start[op]:
                 result.append(holder)

@@ -156,7 +156,8 @@ class JobShopCpsat(Compiled):
             model.minimize(self.cost)
             return
         if kind == "total_completion_time":
-            model.minimize(sum(int(problem.weight[j]) * self.end[o] for j, o in enumerate(last)))
+            total = sum(int(problem.weight[j]) * self.end[o] for j, o in enumerate(last))
+            self._minimize(total, upper_bound, lower_bound)
             return
         assert problem.due is not None
         for j, op in enumerate(last):
@@ -172,7 +173,16 @@ class JobShopCpsat(Compiled):
             for j, cost in enumerate(self.job_cost)
             if cost is not None
         ]
-        model.minimize(sum(terms) if terms else model.new_constant(0))
+        self._minimize(sum(terms) if terms else 0, upper_bound, lower_bound)
+
+    def _minimize(self, total: Any, upper_bound: int | None, lower_bound: int | None) -> None:
+        if isinstance(total, int):  # nothing can cost anything
+            total = self.model.new_constant(total)
+        if upper_bound is not None:
+            self.model.add(total <= upper_bound)
+        if lower_bound is not None:
+            self.model.add(total >= lower_bound)
+        self.model.minimize(total)
 
     def _least(self, ops: list[int]) -> IntArray:
         least = np.minimum.reduceat(self.problem.alt_duration, self.problem.alt_offset[:-1])
@@ -189,7 +199,7 @@ class JobShopCpsat(Compiled):
             if presence is not None:
                 values[presence.index] = chosen[alt]
         if self.cost is not None:
-            # A hint below the variable's domain (a lower bound that is not met) is lifted.
+            # A value below the variable's domain (a lower bound that is not met) is lifted.
             low = self.model.proto.variables[self.cost.index].domain[0]
             values[self.cost.index] = max(problem.objective(solution), low)
         end = problem.completion(solution)[problem.job_offset[1:] - 1]

@@ -134,7 +134,9 @@ class JobShopMilp(Compiled):
                 if not move:
                     continue
                 needed = self.duration[a] + lag + move
-                slack = max(0, int(self.latest[op] - self.head[op + 1]) + lag + move)
+                # The start may be as late as the shortest alternative allows.
+                latest_start = int(self.latest[op] - self._least[op])
+                slack = max(0, latest_start + needed - int(self.head[op + 1]))
                 terms = [(self.start[op + 1], 1), (self.start[op], -1)]
                 right: float = needed
                 for x in (self.presence[a], self.presence[b]):
@@ -279,7 +281,8 @@ class JobShopMilp(Compiled):
                 key=lambda a: 1.0 if self.presence[a] is None else value.get(self.presence[a], 0.0),
             )
             machine[op], duration[op] = problem.alt_machine[alt], problem.alt_duration[alt]
-        wish = np.array([value[v] for v in self.start])
+        # PuLP lists only variables that occur in a row; the others stay at their lower bound.
+        wish = np.array([value.get(v, v.lowBound) for v in self.start])
         for op in range(1, problem.n_ops):
             if problem.op_job[op] == problem.op_job[op - 1]:
                 wish[op] = max(wish[op], wish[op - 1] + duration[op - 1])

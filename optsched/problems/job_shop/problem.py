@@ -232,7 +232,7 @@ class JobShop(Problem):
         name: str,
     ) -> None:
         values = self.__dict__
-        if objective not in OBJECTIVES:
+        if not isinstance(objective, str) or objective not in OBJECTIVES:
             raise InputError(f"unknown objective {objective!r}: one of {', '.join(OBJECTIVES)}")
         validation.validate_chains(job_offset, alt_offset, alt_machine, alt_duration, n_machines)
         n_jobs = len(job_offset) - 1
@@ -258,18 +258,47 @@ class JobShop(Problem):
         values["break_offset"], values["break_start"], values["break_end"] = breaks
         values["resumable"] = validation.flags(resumable, job_offset, "resumable")
         values["buffer"] = validation.buffers(buffers, job_offset, BUFFERS)
+        if not isinstance(swap, bool | np.bool_):
+            raise InputError(f"swap: {swap!r} is neither true nor false")
         values["swap"] = bool(swap)
         values["lag"] = validation.lags(lags, job_offset)
         values["transport"] = validation.transport(transport, self.n_machines)
         values["setup"] = validation.setup(setup, self.n_machines, n_jobs)
-        for value in values.values():
-            if isinstance(value, np.ndarray):
-                value.flags.writeable = False
+        self._freeze()
         if self.horizon() >= MAX_TIME:
             raise InputError("the sum of durations, dates and lags exceeds 2^53")
+        if self._largest_objective() >= MAX_TIME:
+            raise InputError("the objective, weights and due dates included, may exceed 2^53")
+
+    def _freeze(self) -> None:
+        for value in self.__dict__.values():
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
+
+    def _largest_objective(self) -> float:
+        """Return a bound on the objective's magnitude up to the horizon; floats cannot wrap."""
+        horizon = float(self.horizon())
+        if self.objective_kind == "makespan":
+            return horizon
+        weight = self.weight.astype(float)
+        if self.objective_kind == "total_completion_time":
+            return horizon * float(weight.sum())
+        assert self.due is not None
+        due = self.due.astype(float)
+        if self.objective_kind == "maximum_lateness":
+            return float(np.maximum(np.abs(due), horizon - due).max())
+        return float((weight * np.maximum(0.0, horizon - due)).sum())
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"a JobShop is frozen: {name} cannot be set")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a JobShop is frozen: {name} cannot be deleted")
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Arrays come out of a pickle or a deep copy writable.
+        self.__dict__.update(state)
+        self._freeze()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, JobShop):

@@ -6,7 +6,7 @@ Every function names the job and operation at fault. Jobs and operations count f
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,54 +21,99 @@ if TYPE_CHECKING:
 MAX_MACHINES = 1_000_000
 
 
-def integers(values: Any, where: str) -> IntArray:
-    """Return `values` as an int64 array; raise `InputError` on anything that is no integer."""
+def is_row(values: Any) -> bool:
+    """Return whether `values` is a list of things: a sequence, but no text and no mapping."""
+    if isinstance(values, np.ndarray):
+        return values.ndim > 0
+    return isinstance(values, Sequence) and not isinstance(values, str | bytes)
+
+
+def integers(values: Any, where: str, name: Callable[[int], str] | None = None) -> IntArray:
+    """Return `values` as an int64 array; raise `InputError` on anything that is no integer.
+
+    Parameters
+    ----------
+    values : array or nested list
+        Whole numbers of at most 2^53 in magnitude; floats must be whole, bools are refused.
+    where : str
+        What the values are, for the message.
+    name : callable(index) -> str, optional
+        Names one value of a flat list, for the message.
+    """
     try:
         array = np.asarray(values)
     except (ValueError, TypeError, OverflowError) as error:
+        if name is not None and is_row(values):  # nested in places: say where
+            for k, value in enumerate(values):
+                integer(value, name(k))
         raise InputError(f"{where}: expected whole numbers in a regular list") from error
-    if array.dtype.kind in "iu":
-        if array.dtype.kind == "u" and array.size and array.max() > MAX_TIME:
-            raise InputError(f"{where}: a value exceeds 2^53")
-        return array.astype(np.int64)
+    if array.ndim == 0:
+        raise InputError(f"{where}: expected a list, not {values!r}")
     if array.size == 0:
-        return array.astype(np.int64).reshape(array.shape if array.ndim else (0,))
-    if array.dtype.kind == "f":
-        if not np.isfinite(array).all():
-            raise InputError(f"{where}: a value is not finite")
-        if (array != np.floor(array)).any():
-            culprit = array[array != np.floor(array)].flat[0]
-            raise InputError(f"{where}: {culprit:g} is not a whole number")
-        if (np.abs(array) > MAX_TIME).any():
-            raise InputError(f"{where}: a value exceeds 2^53")
         return array.astype(np.int64)
-    if array.dtype.kind == "O":
-        flat = [integer(value, where) for value in array.flat]
-        return np.array(flat, dtype=np.int64).reshape(array.shape)
-    raise InputError(f"{where}: {array.flat[0]!r} is not a whole number")
+    if array.dtype.kind in "iu" and not _has_bool(values):
+        large = array > MAX_TIME
+        if array.dtype.kind == "i":
+            large |= array < -MAX_TIME
+        if not large.any():
+            return array.astype(np.int64)
+    elif array.dtype.kind == "f" and np.isfinite(array).all():
+        whole = (array == np.floor(array)) & (np.abs(array) <= MAX_TIME)
+        if whole.all() and not _has_bool(values):
+            return array.astype(np.int64)
+    # Something is wrong, or the values are objects: look at them one by one.
+    original = array if isinstance(values, np.ndarray) else np.array(values, dtype=object)
+    if original.shape != array.shape:
+        raise InputError(f"{where}: expected whole numbers in a regular list")
+    flat = [
+        integer(value, name(k) if name is not None and array.ndim == 1 else where)
+        for k, value in enumerate(original.flat)
+    ]
+    return np.array(flat, dtype=np.int64).reshape(array.shape)
+
+
+def _has_bool(values: Any) -> bool:
+    """Return whether nested lists hold a bool, which NumPy would take for a number."""
+    if isinstance(values, np.ndarray):
+        return False  # its dtype tells
+    if not is_row(values):
+        return isinstance(values, bool | np.bool_)
+    types = set(map(type, values))
+    if bool in types or np.bool_ in types:
+        return True
+    if types <= {int, float}:
+        return False
+    return any(_has_bool(value) for value in values)
 
 
 def integer(value: Any, where: str) -> int:
     """Return `value` as an int below 2^53; raise `InputError` on anything else."""
     if isinstance(value, float | np.floating) and float(value).is_integer():
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise InputError(f"{where}: {value!r} is not a whole number")
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
+        raise InputError(f"{where}: {_shown(value)} is not a whole number")
     if abs(int(value)) > MAX_TIME:
-        raise InputError(f"{where}: {value} exceeds 2^53")
+        raise InputError(f"{where}: {_shown(value)} exceeds 2^53")
     return int(value)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, int | np.integer) and abs(int(value)) > 10**30:
+        return "a number of more than 30 digits"
+    text = repr(value.item() if isinstance(value, np.number) else value)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def jobs(data: Any) -> tuple[IntArray, IntArray, IntArray, IntArray]:
     """Return ``job_offset, alt_offset, alt_machine, alt_duration`` of nested lists."""
-    if isinstance(data, str | bytes | Mapping) or not hasattr(data, "__iter__"):
+    if not is_row(data) and not isinstance(data, Iterator):
         raise InputError("jobs: expected a list of jobs, each a list of operations")
     job_sizes: list[int] = []
     op_sizes: list[IntArray] = []
     pairs: list[IntArray] = []
     for j, job in enumerate(data):
-        if isinstance(job, str | bytes | Mapping) or not hasattr(job, "__len__"):
-            raise InputError(f"job {j}: expected a list of operations, not {job!r}")
+        if not is_row(job):
+            raise InputError(f"job {j}: expected a list of operations, not {_shown(job)}")
         if len(job) == 0:
             raise InputError(f"job {j} has no operations")
         table = _regular_job(job)
@@ -91,9 +136,9 @@ def _regular_job(job: Any) -> IntArray | None:
     """Return a classic job as an array of (machine, duration), or None when it is not one."""
     try:
         table = np.array(job)
-    except (ValueError, OverflowError):
+    except (ValueError, TypeError, OverflowError):
         return None
-    if table.ndim == 2 and table.shape[1] == 2 and table.dtype.kind == "i":
+    if table.ndim == 2 and table.shape[1] == 2 and table.dtype.kind == "i" and not _has_bool(job):
         return table.astype(np.int64)
     return None
 
@@ -102,15 +147,14 @@ def _irregular_job(j: int, job: Any) -> tuple[IntArray, IntArray]:
     sizes, rows = [], []
     for k, operation in enumerate(job):
         where = f"job {j}, operation {k}"
-        if isinstance(operation, str | bytes | Mapping) or not hasattr(operation, "__len__"):
-            raise InputError(f"{where}: expected (machine, duration), not {operation!r}")
+        if not is_row(operation):
+            raise InputError(f"{where}: expected (machine, duration), not {_shown(operation)}")
         if len(operation) == 0:
             raise InputError(f"{where} has no eligible machine")
-        nested = hasattr(operation[0], "__len__") and not isinstance(operation[0], str)
-        alternatives = operation if nested else [operation]
+        alternatives = operation if is_row(operation[0]) else [operation]
         for pair in alternatives:
-            if isinstance(pair, str) or not hasattr(pair, "__len__") or len(pair) != 2:
-                raise InputError(f"{where}: expected (machine, duration), not {pair!r}")
+            if not is_row(pair) or len(pair) != 2:
+                raise InputError(f"{where}: expected (machine, duration), not {_shown(pair)}")
             machine = integer(pair[0], f"{where}: machine")
             rows.append((machine, integer(pair[1], f"{where}: duration")))
         sizes.append(len(alternatives))
@@ -176,13 +220,13 @@ def per_job(
     """Return one integer a job, `default` everywhere when `values` is None."""
     if values is None and default is not None:
         return np.full(n_jobs, default, dtype=np.int64)
-    array = integers(values, what)
+    if not is_row(values):
+        raise InputError(f"{what}: expected a list, one value a job")
+    array = integers(values, what, lambda j: f"job {j}: {what}")
     if array.shape != (n_jobs,):
         raise InputError(f"{what}: {array.size} values for {n_jobs} jobs")
     if minimum is not None and (low := np.flatnonzero(array < minimum)).size:
         raise InputError(f"job {low[0]}: {what} {array[low[0]]} is negative")
-    if (high := np.flatnonzero(np.abs(array) > MAX_TIME)).size:
-        raise InputError(f"job {high[0]}: {what} {array[high[0]]} exceeds 2^53")
     return array
 
 
@@ -190,10 +234,12 @@ def deadlines(values: Any, n_jobs: int, absent: int) -> IntArray | None:
     """Return one deadline a job, `absent` for those that are None."""
     if values is None:
         return None
-    if not hasattr(values, "__len__") or len(values) != n_jobs:
+    if not is_row(values) or len(values) != n_jobs:
         raise InputError(f"deadline: expected {n_jobs} values, one a job")
     listed = [
-        absent if value is None or value == absent else integer(value, f"job {j}: deadline")
+        absent
+        if value is None or (isinstance(value, int | np.integer) and value == absent)
+        else integer(value, f"job {j}: deadline")
         for j, value in enumerate(values)
     ]
     array = np.array(listed, dtype=np.int64)
@@ -208,10 +254,9 @@ def calendars(data: Any, n_machines: int) -> tuple[IntArray, IntArray, IntArray]
         raise InputError("calendars: expected {machine: [(start, end), ...]}")
     merged: dict[int, list[tuple[int, int]]] = {}
     for key, intervals in (data or {}).items():
-        try:
-            machine = int(key)
-        except (TypeError, ValueError):
-            raise InputError(f"calendars: {key!r} is not a machine") from None
+        if isinstance(key, str) and key.isdecimal() and len(key) < 10:  # as in JSON
+            key = int(key)
+        machine = integer(key, "calendars: machine")
         if not 0 <= machine < n_machines:
             raise InputError(
                 f"calendars: unknown machine {machine}; there are {n_machines}, numbered from 0"
@@ -242,13 +287,13 @@ def calendars(data: Any, n_machines: int) -> tuple[IntArray, IntArray, IntArray]
 def _per_operation(values: Any, job_offset: IntArray, what: str) -> list[Any]:
     """Flatten one value an operation, given as one list a job."""
     sizes = np.diff(job_offset)
-    if isinstance(values, str | Mapping) or not hasattr(values, "__len__"):
+    if not is_row(values):
         raise InputError(f"{what}: expected one list a job")
     if len(values) != len(sizes):
         raise InputError(f"{what}: {len(values)} lists for {len(sizes)} jobs")
     flat: list[Any] = []
     for j, (row, size) in enumerate(zip(values, sizes, strict=True)):
-        if isinstance(row, str) or not hasattr(row, "__len__") or len(row) != size:
+        if not is_row(row) or len(row) != size:
             raise InputError(f"job {j}: {what}: expected {size} values, one an operation")
         flat.extend(row)
     return flat
@@ -284,14 +329,13 @@ def lags(values: Any, job_offset: IntArray) -> IntArray:
     """Return the lag behind each operation; behind a job's last it must be 0."""
     if values is None:
         return np.zeros(int(job_offset[-1]), dtype=np.int64)
-    array = integers(_per_operation(values, job_offset, "lags"), "lags")
-    for bad, text in (
-        (array < 0, "is negative"),
-        (array > MAX_TIME, "exceeds 2^53"),
-    ):
-        if bad.any():
-            op = int(np.flatnonzero(bad)[0])
-            raise InputError(f"{_op_name(job_offset, op)}: lag {array[op]} {text}")
+    flat = _per_operation(values, job_offset, "lags")
+    array = integers(flat, "lags", lambda op: f"{_op_name(job_offset, op)}: lag")
+    if array.ndim != 1:
+        raise InputError("lags: expected one number an operation")
+    if (low := np.flatnonzero(array < 0)).size:
+        op = int(low[0])
+        raise InputError(f"{_op_name(job_offset, op)}: lag {array[op]} is negative")
     if (after := np.flatnonzero(array[job_offset[1:] - 1])).size:
         raise InputError(f"job {after[0]}: a lag stands behind the last operation")
     return array
@@ -325,8 +369,6 @@ def setup(values: Any, n_machines: int, n_jobs: int) -> IntArray | None:
 def _times(array: IntArray, what: str) -> IntArray:
     if (array < 0).any():
         raise InputError(f"{what}: {array.min()} is negative")
-    if (array > MAX_TIME).any():
-        raise InputError(f"{what}: {array.max()} exceeds 2^53")
     return array
 
 
@@ -343,15 +385,12 @@ def constructor_arguments(data: Any) -> dict[str, Any]:
     arguments = {key: value for key, value in data.items() if key not in ("optsched", "family")}
     if data.get("family", "job_shop") != "job_shop":
         raise InputError(f"family {data['family']!r} is not job_shop")
-    if unknown := sorted(arguments.keys() - set(FIELDS)):
+    if unknown := sorted(arguments.keys() - set(FIELDS), key=str):
         raise InputError(f"unknown field {unknown[0]!r}: one of {', '.join(FIELDS)}")
     if "jobs" not in arguments:
         raise InputError("field 'jobs' is missing")
-    for key in ("objective", "name"):
-        if not isinstance(arguments.get(key, ""), str):
-            raise InputError(f"field {key!r} must be text")
-    if not isinstance(arguments.get("swap", False), bool):
-        raise InputError("field 'swap' must be true or false")
+    if not isinstance(arguments.get("name", ""), str):
+        raise InputError("field 'name' must be text")
     return arguments
 
 

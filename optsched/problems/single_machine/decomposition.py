@@ -21,6 +21,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from optsched.problems.single_machine.memo import find, store
+
 # A sub-problem, and what peeling it has cost; frames begin with one.
 LEFTMOST, RIGHTMOST, LO, HI, T, OFFSET = range(6)
 # The rest of a frame of the stack.
@@ -29,12 +31,11 @@ FRAME = 15
 # What a frame branches on: the place of the longest job; or nothing, where the jobs up to a
 # position of the EDD order, or the shortest ones, go before all others.
 LAWLER, BY_DUE, BY_LENGTH = range(3)
-# Entries of ``state``: depth of the stack, value handed up (-1: none), whether there is a call to
-# make, whether all is done, nodes, entries in memory, evictions; then the sub-problem to call.
-DEPTH, RETURNED, CALL, DONE, NODES, ENTRIES, EVICTED, SUB = range(8)
+# Entries of ``state``: sub-problems in memory and forgotten (as `memo` counts them), depth of the
+# stack, value handed up (-1: none), whether there is a call to make, whether all is done, nodes;
+# then the sub-problem to call.
+ENTRIES, EVICTED, DEPTH, RETURNED, CALL, DONE, NODES, SUB = range(8)
 STATE = SUB + 6
-#: Rows of the memory that one key may occupy.
-BUCKET = 4
 
 _FAR = np.int64(2**62)
 _ZERO = np.int64(0)
@@ -45,56 +46,6 @@ _OPTIONS = {"nogil": True, "cache": True, "boundscheck": False}
 def _key(sub):
     """Return the first word of a key; the other is the start. Never 0, since HI is not."""
     return (sub[LEFTMOST] << 48) | (sub[RIGHTMOST] << 32) | (sub[LO] << 16) | sub[HI]
-
-
-@njit(**_OPTIONS)
-def _bucket(key, t, rows):
-    """Return the first row of the bucket of a key; `rows` is a power of two."""
-    h = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
-    h ^= (h >> np.uint64(29)) ^ (np.uint64(t) * np.uint64(0xC2B2AE3D27D4EB4F))
-    h *= np.uint64(0xBF58476D1CE4E5B9)
-    h ^= h >> np.uint64(32)
-    return np.int64(h & np.uint64(rows - 1)) & ~np.int64(BUCKET - 1)
-
-
-@njit(**_OPTIONS)
-def find(memory, key, t):
-    """Return the row that holds a sub-problem, or -1."""
-    first = _bucket(key, t, len(memory))
-    for row in range(first, first + BUCKET):
-        if memory[row, 0] == key and memory[row, 1] == t:
-            return row
-    return np.int64(-1)
-
-
-@njit(**_OPTIONS)
-def store(memory, state, key, t, value, choice, span):
-    """Keep a solved sub-problem; the one of least span in a full bucket makes room."""
-    first = _bucket(key, t, len(memory))
-    least = first
-    for row in range(first, first + BUCKET):
-        if memory[row, 0] == 0:
-            least = row
-            state[ENTRIES] += 1
-            break
-        if (memory[row, 3] & 0xFFFF) < (memory[least, 3] & 0xFFFF):
-            least = row
-    else:
-        state[EVICTED] += 1
-    memory[least, 0] = key
-    memory[least, 1] = t
-    memory[least, 2] = value
-    memory[least, 3] = (choice << 16) | span
-
-
-@njit(**_OPTIONS)
-def rehash(old, new, state):
-    """Move a memory into a larger one."""
-    state[ENTRIES] = 0
-    for row in range(len(old)):
-        if old[row, 0] != 0:
-            info = old[row, 3]
-            store(new, state, old[row, 0], old[row, 1], old[row, 2], info >> 16, info & 0xFFFF)
 
 
 @njit(**_OPTIONS)

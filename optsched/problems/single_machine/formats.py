@@ -70,6 +70,21 @@ def read_optima(text: str) -> list[int | None]:
     return [entry.get("optimum") for entry in _entries(text)]
 
 
+def read_member(text: str, member: str, name: str) -> SingleMachine:
+    """Return one instance of a file of several, OR-Library or ``smtt``; `member` counts from 1.
+
+    Raises
+    ------
+    InputError
+        When there is no such instance.
+    """
+    several = read_smtt(text) if text.lstrip().startswith("[") else read_orlibrary(text)
+    if not member.isdecimal() or not 1 <= int(member) <= len(several):
+        raise InputError(f"{name}: no instance {member!r} among 1 to {len(several)}")
+    data = several[int(member) - 1].to_dict() | {"name": name}
+    return SingleMachine.from_dict(data)
+
+
 def _entries(text: str) -> list[dict[str, Any]]:
     try:
         data = json.loads(text)

@@ -26,8 +26,10 @@ SIDE_CONSTRAINTS = frozenset({"release dates", "deadlines", "setup", "precedence
 
 #: Rules in O(n^2) and the descent are left out beyond this many jobs.
 QUADRATIC = 5000
-#: Job exchanges of the descent reach this far beyond `NEAR` jobs.
-NEAR, REACH = 120, 40
+#: Rules from whose sequences the descent starts (measured on 500 jobs: three different ones give
+#: a mean gap of 0.09 % in 25 ms, the best alone 0.13 %).
+STARTS = ["MDDC", "APSK", "AATC"]
+WEIGHTED_STARTS = ["WMDD", "AWMDD", "AATC"]
 #: Sequences that the descent under side constraints looks at, times jobs: about 0.2 s.
 EFFORT = 60_000_000
 
@@ -47,7 +49,7 @@ def additive(problem: SingleMachine) -> tuple[IntArray, IntArray, IntArray] | No
 
 def reach(n_jobs: int) -> int:
     """Return how far apart two jobs may be that the descent exchanges."""
-    return n_jobs if n_jobs <= NEAR else REACH if n_jobs <= 2000 else 0
+    return n_jobs if n_jobs <= 2000 else 40
 
 
 def construct(problem: SingleMachine, session: Session, seed: int) -> None:
@@ -61,18 +63,20 @@ def construct(problem: SingleMachine, session: Session, seed: int) -> None:
         return
     p, w, d = terms
     names = ["EDD", "WSPT"]
-    if problem.n_jobs <= QUADRATIC and problem.objective_kind != "total_weighted_completion_time":
-        names += ["WMDD", "ATC", "PSK", "MDDC"]
-    best, name = min(
-        ((RULES[name](p, d, w), name) for name in names),
-        key=lambda pair: int(local.cost(p, w, d, pair[0])),
-    )
-    session.offer(problem.schedule(best), f"heuristic:{name}")
-    if len(names) > 2 and not session.stopped:
-        sequence = best.astype(np.int64)
-        ends = np.empty(problem.n_jobs, dtype=np.int64)
+    quadratic = problem.objective_kind != "total_weighted_completion_time"
+    if quadratic and problem.n_jobs <= QUADRATIC:
+        names += STARTS if (w == w[0]).all() else WEIGHTED_STARTS
+    sequences = {name: RULES[name](p, d, w) for name in names}
+    value = {name: int(local.cost(p, w, d, sequences[name])) for name in names}
+    best = min(names, key=value.__getitem__)
+    session.offer(problem.schedule(sequences[best]), f"heuristic:{best}")
+    ends = np.empty(problem.n_jobs, dtype=np.int64)
+    for name in sorted(names[2:], key=value.__getitem__):
+        if session.stopped:
+            return
+        sequence = sequences[name]
         local.descend(p, w, d, sequence, ends, reach(problem.n_jobs))
-        session.offer(problem.schedule(sequence), "heuristic:descent")
+        session.offer(problem.schedule(sequence), f"heuristic:{name} and descent")
 
 
 def _polynomial(problem: SingleMachine) -> IntArray:

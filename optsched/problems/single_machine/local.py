@@ -89,9 +89,21 @@ def _insert(p, w, d, sequence, ends, a):
 
 
 @njit(**_OPTIONS)
-def _exchange(p, w, d, sequence, ends, reach):
-    """Make the first improving exchange of two jobs at most `reach` apart; return the change."""
+def _sums(w, d, sequence, ends, weights, losses, first):
+    """Refresh the sums, from place `first` on, of the late jobs' weights and weighted tardiness."""
+    for at in range(first, len(sequence)):
+        job = sequence[at]
+        late = ends[at] - d[job]
+        weights[at + 1] = weights[at] + (w[job] if late > 0 else _ZERO)
+        losses[at + 1] = losses[at] + w[job] * max(_ZERO, late)
+
+
+@njit(**_OPTIONS)
+def _exchange(p, w, d, sequence, ends, reach, weights, losses):
+    """Try all exchanges of two jobs at most `reach` apart once; return the change."""
     n = len(sequence)
+    total = _ZERO
+    _sums(w, d, sequence, ends, weights, losses, 0)
     for a in range(n - 1):
         x = sequence[a]
         before = ends[a] - p[x]
@@ -101,8 +113,15 @@ def _exchange(p, w, d, sequence, ends, reach):
             shift = p[y] - p[x]
             change = w[x] * max(_ZERO, ends[b] - d[x]) - own
             change += w[y] * (max(_ZERO, before + p[y] - d[y]) - max(_ZERO, ends[b] - d[y]))
-            if shift >= 0 and change >= 0:
-                continue
+            if shift >= 0:
+                # The late jobs in between lose this much at least.
+                if change + shift * (weights[b] - weights[a + 1]) >= 0:
+                    continue
+            else:
+                # The late jobs in between win this much at most.
+                most = min(-shift * (weights[b] - weights[a + 1]), losses[b] - losses[a + 1])
+                if change - most >= 0:
+                    continue
             for at in range(a + 1, b):
                 z = sequence[at]
                 late = ends[at] - d[z]
@@ -110,8 +129,11 @@ def _exchange(p, w, d, sequence, ends, reach):
             if change < 0:
                 sequence[a], sequence[b] = y, x
                 _ends(p, sequence, ends, a, b)
-                return change
-    return _ZERO
+                _sums(w, d, sequence, ends, weights, losses, a)
+                total += change
+                x = y
+                own = w[x] * max(_ZERO, ends[a] - d[x])
+    return total
 
 
 @njit(**_OPTIONS)
@@ -119,6 +141,8 @@ def descend(p, w, d, sequence, ends, reach):
     """Improve a sequence in place until no insertion (and no exchange) helps; return its cost."""
     n = len(sequence)
     _ends(p, sequence, ends, 0, n - 1)
+    weights = np.zeros(n + 1, dtype=np.int64)
+    losses = np.zeros(n + 1, dtype=np.int64)
     while True:
         idle = 0
         a = 0
@@ -128,7 +152,7 @@ def descend(p, w, d, sequence, ends, reach):
             else:
                 idle += 1
             a = a + 1 if a + 1 < n else 0
-        if reach == 0 or _exchange(p, w, d, sequence, ends, reach) == 0:
+        if reach == 0 or _exchange(p, w, d, sequence, ends, reach, weights, losses) == 0:
             return cost(p, w, d, sequence)
 
 

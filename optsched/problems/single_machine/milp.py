@@ -233,15 +233,26 @@ class TimeIndexed(SingleMachineMilp):
             self.starts.append([self._binary(f"x{j}_{t}") for t in range(a, b + 1)])
             self._add([(x, 1) for x in self.starts[j]], 0, 1)
         for t in range(int(self.latest.max())):
-            running: Terms = []
-            for j, row in enumerate(self.starts):
-                low, high = max(0, t - p[j] + 1 - first[j]), min(len(row), t + 1 - first[j])
-                running += [(x, 1) for x in row[low:high]]
+            running = self._running(t, t)
             if len(running) > 1:
-                self._add(running, -1, 1)
+                self._add([(x, 1) for x in running], -1, 1)
+            # A job of no duration takes no time, but it cannot stand within another one.
+            for j, row in enumerate(self.starts):
+                if p[j] == 0 and 0 <= t - first[j] < len(row):
+                    within = [(x, 1) for x in self._running(t - 1, t)]
+                    if within:
+                        self._add([(row[t - first[j]], 1), *within], -1, 1)
         for i, j in problem.precedence.tolist():
             later = [(x, first[j] + k) for k, x in enumerate(self.starts[j])]
             self._add(later + [(x, -first[i] - k) for k, x in enumerate(self.starts[i])], 1, p[i])
+
+    def _running(self, a: int, b: int) -> list[Any]:
+        """Return the binaries of starts by `a` of jobs that end after `b`."""
+        found: list[Any] = []
+        for j, row in enumerate(self.starts):
+            low = max(0, b - int(self.problem.processing[j]) + 1 - self.first[j])
+            found += row[low : max(0, a + 1 - self.first[j])]
+        return found
 
     def completion(self, job: int) -> tuple[Terms, float]:
         """Return the weighted sum of the job's binaries."""

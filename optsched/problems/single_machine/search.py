@@ -7,11 +7,12 @@ number of tardy jobs are solved by a rule.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import numpy as np
 
-from optsched.core import CannotExpressError, IntArray
+from optsched.core import CannotExpressError, Deadline, IntArray
 from optsched.problems.single_machine import bounds, heuristics, local, tardiness, weighted
 from optsched.problems.single_machine.problem import OBJECTIVES, SingleMachine
 from optsched.result import StopReason
@@ -65,6 +66,23 @@ def run(
     if session.proven:
         return StopReason.PROOF
     return session.outcome(reason)[1]
+
+
+def warm_up() -> threading.Thread:
+    """Compile the kernels in a background thread, and return it; later calls cost nothing."""
+    thread = threading.Thread(target=_compile, name="optsched-warm-up", daemon=True)
+    thread.start()
+    return thread
+
+
+def _compile() -> None:
+    rng = np.random.default_rng(0)
+    p, w = rng.integers(1, 20, 24), rng.integers(1, 9, 24)
+    d = rng.integers(0, int(p.sum()), 24)
+    for weight in (None, w):
+        kind = "total_tardiness" if weight is None else "total_weighted_tardiness"
+        problem = SingleMachine(p, d, weight, objective=kind)
+        run(problem, Session(problem, Deadline()), seed=0)
 
 
 class _Task:

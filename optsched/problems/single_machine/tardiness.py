@@ -9,6 +9,7 @@ import numpy as np
 
 from optsched.core import IntArray
 from optsched.problems.single_machine import decomposition as kernel
+from optsched.problems.single_machine import memo
 
 #: Bytes that solved sub-problems may occupy by default.
 MEMORY = 4 * 2**30
@@ -145,5 +146,5 @@ class Decomposition:
         rows = len(self._memory)
         if rows < self._limit and 2 * self.entries > rows:
             larger = np.zeros((min(self._limit, 4 * rows), 4), dtype=np.int64)
-            kernel.rehash(self._memory, larger, self._state)
+            memo.rehash(self._memory, larger, self._state)
             self._memory = larger

@@ -84,11 +84,19 @@ def deadlines(values: Any, n_jobs: int) -> IntArray | None:
     if len(values) != n_jobs:
         raise InputError(f"deadlines: expected {n_jobs} of them, one a job, got {len(values)}")
     array = np.full(n_jobs, NO_DEADLINE, dtype=np.int64)
-    given = [j for j, value in enumerate(values) if value is not None and value != NO_DEADLINE]
+    given = [j for j, value in enumerate(values) if not _is_absent(value)]
     if not given:
         return None
-    array[given] = integers([values[j] for j in given], "deadlines")
+    chosen = integers([values[j] for j in given], "deadlines")
+    if chosen.ndim != 1:
+        raise InputError("deadlines: expected a flat list, one entry a job")
+    array[given] = chosen
     return array
+
+
+def _is_absent(value: Any) -> bool:
+    scalar = isinstance(value, int | np.integer)
+    return value is None or bool(scalar and value == NO_DEADLINE)
 
 
 def setup(values: Any, n_jobs: int) -> IntArray | None:
