@@ -8,7 +8,7 @@ ifneq ($(MIRROR),)
 export OPTSCHED_DATASETS ?= $(abspath $(MIRROR))
 endif
 
-.PHONY: help demo test test-slow lint format peers clean
+.PHONY: help demo test test-slow lint format smoke peers clean
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -36,6 +36,12 @@ lint: $(VENV)/.installed ## ruff and mypy --strict
 format: $(VENV)/.installed ## let ruff format and fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+smoke: $(VENV)/.installed ## run, verify and report the smallest benchmark campaign
+	rm -rf runs/smoke
+	$(BIN)/optsched bench run smoke --out runs/smoke
+	$(BIN)/optsched bench verify runs/smoke
+	$(BIN)/optsched bench report runs/smoke --html runs/smoke/report.html
 
 .venv-pyjobshop/.installed:
 	$(PYTHON) -m venv .venv-pyjobshop

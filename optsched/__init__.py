@@ -20,6 +20,7 @@ from optsched.core import (
 )
 from optsched.loading import load
 from optsched.problems.job_shop.problem import JobShop, JobShopSolution
+from optsched.problems.single_machine.problem import SingleMachine, SingleMachineSolution
 from optsched.result import Event, Result, Status, StopReason
 from optsched.solving import Stream, compile, solve, stream
 
@@ -32,6 +33,8 @@ __all__ = [
     "MissingExtraError",
     "OptschedError",
     "Result",
+    "SingleMachine",
+    "SingleMachineSolution",
     "SolverError",
     "Status",
     "StopReason",

@@ -24,7 +24,7 @@ from optsched.solvers.base import Compiled, Control, Verdict
 def run_exact(
     session: Session,
     solver: ModuleType,
-    formulation: ModuleType,
+    build: Callable[..., Compiled],
     *,
     source: str,
     workers: int,
@@ -34,7 +34,7 @@ def run_exact(
 ) -> StopReason:
     """Build the model around what the session knows, and solve it into the session."""
     problem = session.problem
-    compiled: Compiled = formulation.build(
+    compiled = build(
         problem,
         upper_bound=session.objective,
         lower_bound=session.bound,
@@ -106,7 +106,7 @@ def _offering(
 def asking(
     session: Session,
     solver: ModuleType,
-    formulation: ModuleType,
+    build: Callable[..., Compiled],
     *,
     source: str,
     workers: int,
@@ -117,7 +117,7 @@ def asking(
 
     def ask(target: int | None, deadline: Deadline, effort: float | None) -> portfolio.Answer:
         try:
-            compiled: Compiled = formulation.build(
+            compiled = build(
                 session.problem,
                 upper_bound=target,
                 lower_bound=session.bound,

@@ -214,11 +214,11 @@ def available_cores() -> int:
 def _best_way(problem: Problem) -> tuple[str, ModuleType | None]:
     """Return the solver that ``auto`` stands for, and the search to run beside it, if any.
 
-    A family's own search goes alone where it proves optimality itself (``COMPLETE``), else beside
+    A family's own search goes alone where it proves optimality itself (``EXACT``), else beside
     CP-SAT; without one, CP-SAT goes alone, then MILP.
     """
     search = expressing(problem, "native") if can_express(problem, "native") else None
-    if search is not None and getattr(search, "COMPLETE", False):
+    if search is not None and getattr(search, "EXACT", False):
         return "native", None
     if can_express(problem, "cpsat"):
         return "cpsat", search if problem.integral else None
@@ -267,6 +267,13 @@ class _Task:
         self._module = expressing(problem, name)
         self._solver = solver_module(name) if name in MODULES else None
         self._variant = variant
+        self._build = getattr(self._module, "build", None)
+        if "formulation" in self.options and hasattr(self._module, "FORMULATIONS"):
+            choice = self.options.pop("formulation")
+            if choice not in self._module.FORMULATIONS:
+                known = ", ".join(self._module.FORMULATIONS)
+                raise InputError(f"unknown formulation {choice!r}: one of {known}")
+            self._build = partial(self._module.build, formulation=choice)
         if self._solver is not None:
             self._solver.check_options(self.options, variant)
         elif variant:
@@ -330,6 +337,7 @@ class _Task:
     def _portfolio(self, search: ModuleType) -> StopReason:
         """Native searches on about a third of the cores, the prover on the others."""
         assert self._solver is not None
+        assert self._build is not None
         session = self.session
         searches = [
             partial(self._native, search, seed=self.seed + k)
@@ -339,7 +347,7 @@ class _Task:
         ask = asking(
             session,
             self._solver,
-            self._module,
+            self._build,
             source="cpsat",
             workers=provers,
             seed=self.seed,
@@ -356,11 +364,11 @@ class _Task:
     def _search(self) -> StopReason:
         if self._companion is not None:
             return self._portfolio(self._companion)
-        if self._solver is not None:
+        if self._solver is not None and self._build is not None:
             return run_exact(
                 self.session,
                 self._solver,
-                self._module,
+                self._build,
                 source=self.name,
                 workers=self.workers,
                 seed=self.seed,
