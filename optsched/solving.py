@@ -7,6 +7,7 @@ A family is a folder of ``optsched.problems`` and its modules are found by name:
 
 from __future__ import annotations
 
+import atexit
 import math
 import os
 import threading
@@ -35,6 +36,19 @@ from optsched.solvers.base import Compiled, nearest
 
 #: How long past its deadline a solver is waited for before it is abandoned, seconds.
 GRACE = 0.7
+
+
+#: Solves at work in side threads, with the events that tell their ends.
+_at_work: set[tuple[Session, threading.Event]] = set()
+
+
+@atexit.register
+def _stop_all() -> None:
+    """Stop what is still at work: an interpreter that ends under a running solver aborts."""
+    for session, ended in list(_at_work):
+        session.interrupt()
+        session.wake()
+        ended.wait(5)
 
 
 def solve(
@@ -403,8 +417,10 @@ class _Task:
             except BaseException as error:
                 failure.append(error)
             finally:
+                _at_work.discard((session, ended))
                 ended.set()
 
+        _at_work.add((session, ended))
         thread = threading.Thread(target=guarded, daemon=True, name="optsched solver")
         thread.start()
         stopped_at: float | None = None
