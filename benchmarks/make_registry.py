@@ -139,6 +139,37 @@ def _spelt(source: str) -> str:
     return source
 
 
+def or_library(mirror: Mirror, n_jobs: int, best: str) -> Table:
+    """Return one of the OR-Library's files of 125 weighted tardiness instances."""
+    files = {Path(entry["path"]).name: entry for entry in mirror.dataset("tardiness", "wt/")}
+    entry = files[f"wt{n_jobs}.txt"]
+    values = [int(v) for v in mirror.path(files[best]).read_text(encoding="utf-8").split()]
+    rows = [
+        {
+            "name": str(k),
+            "size": str(n_jobs),
+            # Those of 40 and 50 jobs are proven (Crauwels, Potts and Van Wassenhove 1998, and
+            # after); those of 100 are best known values.
+            "lower": value if n_jobs < 100 else None,
+            "upper": value,
+            "bytes": entry["bytes"],
+            "sha256": entry["sha256"],
+            "path": Path(entry["path"]).name,
+            "member": str(k),
+            "source": "Crauwels, Potts and Van Wassenhove 1998",
+        }
+        for k, value in enumerate(values, start=1)
+    ]
+    header = {
+        "family": "single_machine",
+        "description": f"single machine, total weighted tardiness, {n_jobs} jobs (OR-Library)",
+        "repository": entry["repository"],
+        "commit": entry["commit"],
+        "base": "wt",
+    }
+    return Table(f"wt{n_jobs}", header, rows)
+
+
 def tables(mirror: Mirror) -> Iterator[Table]:
     """Yield every dataset of the registry."""
     yield schedule_opt(
@@ -155,6 +186,9 @@ def tables(mirror: Mirror) -> Iterator[Table]:
         "flexible-jobshop/solutions/bks.json",
         "flexible job shop: mk, Hurink's edata rdata sdata vdata, dpp, mt, behnke and others",
     )
+    yield or_library(mirror, 40, "wtopt40.txt")
+    yield or_library(mirror, 50, "wtopt50.txt")
+    yield or_library(mirror, 100, "wtbest100b.txt")
 
 
 def write(table: Table) -> None:

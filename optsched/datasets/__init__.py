@@ -98,7 +98,9 @@ def load_instance(name: str) -> Problem:
     try:
         if entry.member and not zipped:
             module = importlib.import_module(f"optsched.problems.{entry.family}.formats")
-            found: Problem = module.read_member(text, entry.member, entry.name)
+            # A bare number says nothing without the dataset in front of it.
+            name = f"{entry.dataset}/{entry.name}" if entry.name.isdecimal() else entry.name
+            found: Problem = module.read_member(text, entry.member, name)
             return found
         suffix = PurePosixPath(inner or entry.path).suffix
         return read_text(text, entry.name, suffix, family=entry.family)

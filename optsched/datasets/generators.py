@@ -6,6 +6,8 @@ import numpy as np
 
 from optsched.core import InputError, IntArray
 from optsched.problems.job_shop.problem import JobShop
+from optsched.problems.single_machine import generate
+from optsched.problems.single_machine.problem import SingleMachine
 
 
 def job_shop(
@@ -84,3 +86,20 @@ def _alternatives(
         rank = key.argsort(axis=1).argsort(axis=1)
         chosen.append(np.nonzero(rank < count[:, None])[1])
     return np.concatenate(chosen)
+
+
+def potts_van_wassenhove(
+    n_jobs: int,
+    due_range: float,
+    tardiness_factor: float,
+    seed: int = 0,
+    *,
+    weighted: bool = False,
+) -> SingleMachine:
+    """Return a random tardiness instance of the class R = `due_range`, T = `tardiness_factor`.
+
+    See `optsched.problems.single_machine.generate.potts_van_wassenhove`.
+    """
+    return generate.potts_van_wassenhove(
+        n_jobs, due_range, tardiness_factor, seed, weighted=weighted
+    )
