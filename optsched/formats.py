@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 from optsched import problems
 from optsched.core import CannotExpressError, InputError, Problem
-from optsched.text_rows import shown
+from optsched.numbers import shown
 from optsched.unpacking import decode
 
 #: Files beyond this size are refused rather than read into memory.

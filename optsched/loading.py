@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from optsched.core import InputError, Problem
-from optsched.text_rows import shown
+from optsched.numbers import shown
 
 #: Suffixes of compressed files.
 PACKED = (".gz", ".zip")

@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 
 from optsched.core import MAX_TIME, InputError, IntArray
+from optsched.numbers import shown
 
 #: Blanks, tabs and carriage returns separate tokens; other white space is no part of these formats.
 TOKEN = re.compile(r"[^ \t\r\n]+")
@@ -164,9 +165,3 @@ def parse_integer(token: str) -> int | str:
     if len(digits) >= _LONG or int(digits) > MAX_TIME:
         return f"{shown(token)} exceeds 2^53"
     return -int(digits) if token.startswith("-") else int(digits)
-
-
-def shown(value: Any) -> str:
-    """Return `value` quoted for an error message: one line, and short whatever the file holds."""
-    text = ascii(value)
-    return text if len(text) <= 40 else f"{text[:36]}...{text[0]}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from optsched.core import InputError, Number
-from optsched.text_rows import shown
+from optsched.numbers import shown
 
 COLUMNS = ("name", "size", "lower", "upper", "bytes", "sha256", "path", "member", "source")
 

@@ -15,8 +15,9 @@ import numpy as np
 
 from optsched.core import CannotExpressError, InputError, IntArray
 from optsched.formats import Format, json_format
+from optsched.numbers import shown
 from optsched.problems.job_shop.problem import JobShop
-from optsched.text_rows import TOKEN, Lines, Rows, data_lines, integer_rows, parse_integer, shown
+from optsched.text_rows import TOKEN, Lines, Rows, data_lines, integer_rows, parse_integer
 
 #: A header that promises more machines than this is taken for an error, before anything is built.
 MAX_MACHINES = 1_000_000

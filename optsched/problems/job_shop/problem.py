@@ -16,6 +16,7 @@ from optsched.core import (
     Solution,
     Violation,
 )
+from optsched.numbers import integers
 from optsched.problems.job_shop import checker, validation
 
 OBJECTIVES = (
@@ -45,8 +46,8 @@ class JobShopSolution(Solution):
     __slots__ = ("machine", "start")
 
     def __init__(self, start: Any, machine: Any) -> None:
-        self.start = validation.integers(start, "solution: start")
-        self.machine = validation.integers(machine, "solution: machine")
+        self.start = integers(start, "solution: start")
+        self.machine = integers(machine, "solution: machine")
         for name, values in (("start", self.start), ("machine", self.machine)):
             if values.ndim != 1:
                 raise InputError(f"solution: {name} must be a flat list, one entry an operation")
@@ -201,10 +202,10 @@ class JobShop(Problem):
         if unknown := options.keys() - defaults.keys():
             raise TypeError(f"unknown options: {', '.join(sorted(unknown))}")
         arrays = (
-            validation.integers(job_offset, "job_offset"),
-            validation.integers(alt_offset, "alt_offset"),
-            validation.integers(alt_machine, "alt_machine"),
-            validation.integers(alt_duration, "alt_duration"),
+            integers(job_offset, "job_offset"),
+            integers(alt_offset, "alt_offset"),
+            integers(alt_machine, "alt_machine"),
+            integers(alt_duration, "alt_duration"),
         )
         self._fill(*arrays, **(defaults | options))
         return self

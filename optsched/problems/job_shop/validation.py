@@ -6,12 +6,13 @@ Every function names the job and operation at fault. Jobs and operations count f
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from optsched.core import MAX_TIME, BoolArray, InputError, IntArray
+from optsched.numbers import has_bool, integer, integers, is_row, shown
 
 if TYPE_CHECKING:
     from optsched.problems.job_shop.problem import JobShop
@@ -19,89 +20,6 @@ if TYPE_CHECKING:
 
 #: More machines than any shop has; without a limit one wrong number exhausts the memory.
 MAX_MACHINES = 1_000_000
-
-
-def is_row(values: Any) -> bool:
-    """Return whether `values` is a list of things: a sequence, but no text and no mapping."""
-    if isinstance(values, np.ndarray):
-        return values.ndim > 0
-    return isinstance(values, Sequence) and not isinstance(values, str | bytes)
-
-
-def integers(values: Any, where: str, name: Callable[[int], str] | None = None) -> IntArray:
-    """Return `values` as an int64 array; raise `InputError` on anything that is no integer.
-
-    Parameters
-    ----------
-    values : array or nested list
-        Whole numbers of at most 2^53 in magnitude; floats must be whole, bools are refused.
-    where : str
-        What the values are, for the message.
-    name : callable(index) -> str, optional
-        Names one value of a flat list, for the message.
-    """
-    try:
-        array = np.asarray(values)
-    except (ValueError, TypeError, OverflowError) as error:
-        if name is not None and is_row(values):  # nested in places: say where
-            for k, value in enumerate(values):
-                integer(value, name(k))
-        raise InputError(f"{where}: expected whole numbers in a regular list") from error
-    if array.ndim == 0:
-        raise InputError(f"{where}: expected a list, not {values!r}")
-    if array.size == 0:
-        return array.astype(np.int64)
-    if array.dtype.kind in "iu" and not _has_bool(values):
-        large = array > MAX_TIME
-        if array.dtype.kind == "i":
-            large |= array < -MAX_TIME
-        if not large.any():
-            return array.astype(np.int64)
-    elif array.dtype.kind == "f" and np.isfinite(array).all():
-        whole = (array == np.floor(array)) & (np.abs(array) <= MAX_TIME)
-        if whole.all() and not _has_bool(values):
-            return array.astype(np.int64)
-    # Something is wrong, or the values are objects: look at them one by one.
-    original = array if isinstance(values, np.ndarray) else np.array(values, dtype=object)
-    if original.shape != array.shape:
-        raise InputError(f"{where}: expected whole numbers in a regular list")
-    flat = [
-        integer(value, name(k) if name is not None and array.ndim == 1 else where)
-        for k, value in enumerate(original.flat)
-    ]
-    return np.array(flat, dtype=np.int64).reshape(array.shape)
-
-
-def _has_bool(values: Any) -> bool:
-    """Return whether nested lists hold a bool, which NumPy would take for a number."""
-    if isinstance(values, np.ndarray):
-        return False  # its dtype tells
-    if not is_row(values):
-        return isinstance(values, bool | np.bool_)
-    types = set(map(type, values))
-    if bool in types or np.bool_ in types:
-        return True
-    if types <= {int, float}:
-        return False
-    return any(_has_bool(value) for value in values)
-
-
-def integer(value: Any, where: str) -> int:
-    """Return `value` as an int below 2^53; raise `InputError` on anything else."""
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        value = int(value)
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
-        raise InputError(f"{where}: {_shown(value)} is not a whole number")
-    if abs(int(value)) > MAX_TIME:
-        raise InputError(f"{where}: {_shown(value)} exceeds 2^53")
-    return int(value)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, int | np.integer) and abs(int(value)) > 10**30:
-        return "a number of more than 30 digits"
-    text = repr(value.item() if isinstance(value, np.number) else value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def jobs(data: Any) -> tuple[IntArray, IntArray, IntArray, IntArray]:
@@ -113,7 +31,7 @@ def jobs(data: Any) -> tuple[IntArray, IntArray, IntArray, IntArray]:
     pairs: list[IntArray] = []
     for j, job in enumerate(data):
         if not is_row(job):
-            raise InputError(f"job {j}: expected a list of operations, not {_shown(job)}")
+            raise InputError(f"job {j}: expected a list of operations, not {shown(job)}")
         if len(job) == 0:
             raise InputError(f"job {j} has no operations")
         table = _regular_job(job)
@@ -138,7 +56,7 @@ def _regular_job(job: Any) -> IntArray | None:
         table = np.array(job)
     except (ValueError, TypeError, OverflowError):
         return None
-    if table.ndim == 2 and table.shape[1] == 2 and table.dtype.kind == "i" and not _has_bool(job):
+    if table.ndim == 2 and table.shape[1] == 2 and table.dtype.kind == "i" and not has_bool(job):
         return table.astype(np.int64)
     return None
 
@@ -148,13 +66,13 @@ def _irregular_job(j: int, job: Any) -> tuple[IntArray, IntArray]:
     for k, operation in enumerate(job):
         where = f"job {j}, operation {k}"
         if not is_row(operation):
-            raise InputError(f"{where}: expected (machine, duration), not {_shown(operation)}")
+            raise InputError(f"{where}: expected (machine, duration), not {shown(operation)}")
         if len(operation) == 0:
             raise InputError(f"{where} has no eligible machine")
         alternatives = operation if is_row(operation[0]) else [operation]
         for pair in alternatives:
             if not is_row(pair) or len(pair) != 2:
-                raise InputError(f"{where}: expected (machine, duration), not {_shown(pair)}")
+                raise InputError(f"{where}: expected (machine, duration), not {shown(pair)}")
             machine = integer(pair[0], f"{where}: machine")
             rows.append((machine, integer(pair[1], f"{where}: duration")))
         sizes.append(len(alternatives))

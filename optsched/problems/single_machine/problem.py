@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from optsched.core import MAX_TIME, InputError, IntArray, Problem, Solution, Violation
+from optsched.numbers import integers
 from optsched.problems.single_machine import checker, validation
 from optsched.problems.single_machine.validation import NO_DEADLINE
 
@@ -34,8 +35,8 @@ class SingleMachineSolution(Solution):
     __slots__ = ("sequence", "start")
 
     def __init__(self, sequence: Any, start: Any) -> None:
-        self.sequence = validation.integers(sequence, "solution: sequence")
-        self.start = validation.integers(start, "solution: start")
+        self.sequence = integers(sequence, "solution: sequence")
+        self.start = integers(start, "solution: start")
         for name, values in (("sequence", self.sequence), ("start", self.start)):
             if values.ndim != 1:
                 raise InputError(f"solution: {name} must be a flat list, one entry a job")
@@ -204,7 +205,7 @@ class SingleMachine(Problem):
         InputError
             When `sequence` does not name every job once.
         """
-        order = validation.integers(sequence, "sequence")
+        order = integers(sequence, "sequence")
         if order.shape != (self.n_jobs,) or not np.array_equal(
             np.sort(order), np.arange(self.n_jobs)
         ):

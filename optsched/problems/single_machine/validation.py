@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from optsched.core import MAX_TIME, BoolArray, InputError, IntArray
+from optsched.core import BoolArray, InputError, IntArray
+from optsched.numbers import integers, is_row
 
 #: Deadline of a job that has none.
 NO_DEADLINE = int(np.iinfo(np.int64).max)
@@ -21,38 +22,11 @@ FIELDS = (
 )  # fmt: skip
 
 
-def integers(values: Any, where: str) -> IntArray:
-    """Return `values` as an int64 array; raise `InputError` on anything that is no integer."""
-    if isinstance(values, str | bytes | Mapping):
-        raise InputError(f"{where}: expected a list of whole numbers, not {values!r}")
-    try:
-        array = np.asarray(values)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise InputError(f"{where}: expected whole numbers in a regular list") from error
-    if array.size == 0:
-        return array.astype(np.int64).reshape(array.shape if array.ndim else (0,))
-    if array.dtype.kind == "O":
-        for value in array.flat:
-            if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-                raise InputError(f"{where}: {value!r} is not a whole number")
-        if any(abs(value) > MAX_TIME for value in array.flat):
-            raise InputError(f"{where}: a value exceeds 2^53")
-        array = array.astype(np.float64)
-    if array.dtype.kind not in "iuf":
-        raise InputError(f"{where}: {array.flat[0]!r} is not a whole number")
-    if array.dtype.kind == "f":
-        if not np.isfinite(array).all():
-            raise InputError(f"{where}: a value is not finite")
-        if (broken := array[array != np.floor(array)]).size:
-            raise InputError(f"{where}: {broken[0]:g} is not a whole number")
-    if array.max() > MAX_TIME or array.min() < -MAX_TIME:
-        raise InputError(f"{where}: a value exceeds 2^53")
-    return array.astype(np.int64)
-
-
 def processing(values: Any) -> IntArray:
     """Return the processing times; there is at least one job."""
-    array = integers(values, "processing times")
+    if not is_row(values):
+        raise InputError(f"processing times: expected a list, one value a job, not {values!r}")
+    array = integers(values, "processing times", lambda job: f"job {job}: processing time")
     if array.ndim != 1:
         raise InputError("processing times: expected a flat list, one entry a job")
     if not len(array):
@@ -67,7 +41,9 @@ def per_job(
     """Return one number a job; `default` where `values` is None."""
     if values is None:
         return None if default is None else np.full(n_jobs, default, dtype=np.int64)
-    array = integers(values, what + "s")
+    if not is_row(values):
+        raise InputError(f"{what}s: expected a list, one value a job, not {values!r}")
+    array = integers(values, what + "s", lambda job: f"job {job}: {what}")
     if array.shape != (n_jobs,):
         raise InputError(f"{what}s: expected {n_jobs} of them, one a job, got {_size(array)}")
     if not signed:
