@@ -755,10 +755,9 @@ def test_leaving_a_with_block_stops_the_solve() -> None:
 def test_a_forgotten_stream_stops_its_solve() -> None:
     stream = optsched.stream(JobShop(HARD), "cpsat", time_limit=60, workers=1)
     next(iter(stream))
-    thread = stream._thread
+    ended = stream._ended
     del stream
-    thread.join(10)
-    assert not thread.is_alive()
+    assert ended.wait(10)
 
 
 def test_stream_raises_what_the_solve_raises(fake: Callable[[Behaviour], None]) -> None:

@@ -104,7 +104,8 @@ def test_objectives(objective, expected):
         ({"processing": [1, 2], "due": [1, 1], "objective": "tardiness"}, "unknown objective"),
         ({"processing": [2**52, 2**52], "due": [1, 1]}, "2\\^53"),
         ({"processing": "12", "due": [1, 1]}, "processing"),
-        ({"processing": [True, 2], "due": [None, 1]}, "due"),
+        ({"processing": [True, 2], "due": [1, 1]}, "job 0: processing time"),
+        ({"processing": [1, 2], "due": [None, 1]}, "job 0: due"),
     ],
 )
 def test_input_errors_name_the_culprit(arguments, culprit):
