@@ -269,12 +269,10 @@ def test_incumbents_and_bounds_come_from_both_event_solvers(solver: str) -> None
 def test_same_seed_and_one_worker_same_result(solver: str) -> None:
     def run() -> Any:
         result = optsched.solve(JobShop(brute_force.FT06[:5]), solver, workers=1, seed=11)
-        return (
-            result.status,
-            result.objective,
-            result.solution.to_dict(),
-            [e.objective for e in result.trace],
-        )
+        # How often a bound is told between two incumbents goes by the clock (HiGHS); the incumbents
+        # and the result do not.
+        incumbents = [key for key, _ in itertools.groupby(e.objective for e in result.trace)]
+        return (result.status, result.objective, result.solution.to_dict(), incumbents)
 
     first = run()
     assert first[0] is Status.OPTIMAL
