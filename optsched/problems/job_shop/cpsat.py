@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from ortools.sat.python import cp_model
 
-from optsched.core import Deadline, IntArray
+from optsched.core import Deadline
 from optsched.problems.job_shop.problem import JobShop, JobShopSolution
-from optsched.problems.job_shop.windows import latest_completions, windows
+from optsched.problems.job_shop.windows import latest_completions, least_durations, windows
 from optsched.solvers.base import Compiled
 
 SUPPORTS = frozenset(
@@ -145,7 +145,7 @@ class JobShopCpsat(Compiled):
         if kind in ("makespan", "maximum_lateness"):
             due = problem.due if kind == "maximum_lateness" else np.zeros_like(problem.weight)
             assert due is not None
-            earliest = self.head[last] + self._least(last)
+            earliest = self.head[last] + least_durations(problem)[last]
             low = int((earliest - due).max())
             if lower_bound is not None:
                 low = max(low, lower_bound)
@@ -183,10 +183,6 @@ class JobShopCpsat(Compiled):
         if lower_bound is not None:
             self.model.add(total >= lower_bound)
         self.model.minimize(total)
-
-    def _least(self, ops: list[int]) -> IntArray:
-        least = np.minimum.reduceat(self.problem.alt_duration, self.problem.alt_offset[:-1])
-        return least[ops]
 
     def hint(self, solution: JobShopSolution) -> npt.NDArray[np.float64]:
         """Return the value of every variable in `solution`, in model order."""
