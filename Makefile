@@ -8,7 +8,7 @@ ifneq ($(MIRROR),)
 export OPTSCHED_DATASETS ?= $(abspath $(MIRROR))
 endif
 
-.PHONY: help demo test test-slow lint format smoke peers clean
+.PHONY: help demo test test-slow lint format docs smoke peers clean
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -36,6 +36,13 @@ lint: $(VENV)/.installed ## ruff and mypy --strict
 format: $(VENV)/.installed ## let ruff format and fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[docs]'
+	@touch $@
+
+docs: $(VENV)/.docs ## build the documentation into runs/site, warnings are errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 smoke: $(VENV)/.installed ## run, verify and report the smallest benchmark campaign
 	rm -rf runs/smoke
