@@ -9,4 +9,5 @@ MODULES = {
     "cpsat": "optsched.solvers.cpsat",
     "highs": "optsched.solvers.highs",
     "pulp": "optsched.solvers.pulp",
+    "minizinc": "optsched.solvers.minizinc",
 }
