@@ -8,7 +8,7 @@ ifneq ($(MIRROR),)
 export OPTSCHED_DATASETS ?= $(abspath $(MIRROR))
 endif
 
-.PHONY: help demo test test-slow lint format docs smoke peers clean
+.PHONY: help demo test test-slow lint format docs smoke notebooks notebooks-check peers clean
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -49,6 +49,12 @@ smoke: $(VENV)/.installed ## run, verify and report the smallest benchmark campa
 	$(BIN)/optsched bench run smoke --out runs/smoke
 	$(BIN)/optsched bench verify runs/smoke
 	$(BIN)/optsched bench report runs/smoke --html runs/smoke/report.html
+
+notebooks: $(VENV)/.installed ## run all notebooks from top to bottom, in place
+	$(BIN)/python notebooks/run.py
+
+notebooks-check: $(VENV)/.installed ## run their short versions; writes nothing
+	$(BIN)/python notebooks/run.py --check
 
 .venv-pyjobshop/.installed:
 	$(PYTHON) -m venv .venv-pyjobshop

@@ -54,6 +54,9 @@ def test_the_registry_is_sound() -> None:
     for entry in ENTRIES:
         assert entry.family in formats_by_family(), entry
         assert len(entry.sha256) == 64
+        if not entry.repository:  # a mirror alone holds it
+            assert (entry.url, entry.commit) == ("", "")
+            continue
         assert len(entry.commit) == 40
         assert entry.bytes > 0
         assert entry.lower is None or entry.upper is None or entry.lower <= entry.upper
@@ -339,6 +342,26 @@ def test_a_download_is_verified(
     with pytest.raises(InputError, match="another sha256 than the registered"):
         datasets.load_instance("tiny")
     assert not (offline / "tiny.txt").exists()
+
+
+def test_an_instance_that_no_public_file_holds(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("OPTSCHED_DATASETS", str(tmp_path))
+    assert datasets.info("smtt100/1").origin == "a mirror's smtt/n100.json"
+    with pytest.raises(InputError, match=r"no public file.*OPTSCHED_DATASETS.*smtt/n100.json"):
+        datasets.load_instance("smtt100/1")
+
+
+@needs_mirror
+@pytest.mark.usefixtures("mirrored")
+def test_total_tardiness_instances_have_their_optima() -> None:
+    assert len(datasets.names("smtt20")) == len(datasets.names("smtt20-uniform")) == 800
+    for name in ("smtt20/3", "smtt100/200", "smtt500/1"):
+        problem, info = loading.load(name), datasets.info(name)
+        assert problem.name == name
+        assert str(problem.n_jobs) == info.size  # type: ignore[attr-defined]
+        assert info.lower == info.upper
 
 
 def test_without_network(offline: Path) -> None:

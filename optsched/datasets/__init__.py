@@ -54,7 +54,7 @@ def info(name: str) -> Info:
     origin = embedded.how(entry)
     if not origin:
         local = fetching.in_mirror(entry) or fetching.in_cache(entry)
-        origin = str(local) if local.is_file() else entry.url
+        origin = str(local) if local.is_file() else entry.url or f"a mirror's {entry.path}"
     return Info(
         name=entry.name,
         dataset=entry.dataset,

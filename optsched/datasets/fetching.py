@@ -50,6 +50,11 @@ def obtain(entry: Entry) -> Path:
                 "its sha256 differs"
             )
         return path
+    if not entry.url:
+        raise InputError(
+            f"{entry.dataset}/{entry.name} cannot be downloaded: no public file holds it. "
+            f"{MIRROR_VARIABLE} may name a mirror directory with {entry.path}"
+        )
     path = in_cache(entry)
     if path.is_file() and _genuine(path, entry):
         return path

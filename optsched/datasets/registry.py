@@ -32,7 +32,8 @@ class Entry:
     source : str
         Who published the instance.
     repository, commit, path : str
-        The public file: ``OWNER/NAME``, a commit's hash, and the path there.
+        The public file: ``OWNER/NAME``, a commit's hash, and the path there. Repository and commit
+        are empty where there is no public file in this form: only a mirror holds it then.
     sha256 : str
         Of the public file.
     bytes : int
@@ -57,7 +58,9 @@ class Entry:
 
     @property
     def url(self) -> str:
-        """Where the file stands in public."""
+        """Where the file stands in public; empty where it does not."""
+        if not self.repository:
+            return ""
         return f"https://raw.githubusercontent.com/{self.repository}/{self.commit}/{self.path}"
 
 
@@ -113,8 +116,8 @@ def _table(dataset: str, text: str) -> tuple[Dataset, dict[str, Entry]]:
             lower=_number(cells["lower"]),
             upper=_number(cells["upper"]),
             source=cells["source"],
-            repository=header["repository"],
-            commit=header["commit"],
+            repository=header.get("repository", ""),
+            commit=header.get("commit", ""),
             path=f"{base}/{cells['path']}" if base else cells["path"],
             sha256=cells["sha256"],
             bytes=int(cells["bytes"]),

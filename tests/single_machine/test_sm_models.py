@@ -101,6 +101,25 @@ def test_milp_refuses_setups_and_unknown_formulations():
         milp.build(potts_van_wassenhove(5, 0.6, 0.6, 1), formulation="time-index")
 
 
+def test_positional_ends_are_bounded_by_the_shortest_others():
+    # Keha, Khowala and Fowler (2009): in the relaxation too, a job at place k waits for the work
+    # of the k - 1 shortest others.
+    import pulp
+
+    for seed in range(5):
+        problem = potts_van_wassenhove(6, 0.6, 0.6, seed)
+        compiled = milp.build(problem, formulation="positional")
+        job, place = seed, seed  # from 0
+        for variable in compiled.model.variables():
+            variable.cat = pulp.LpContinuous
+        compiled.model += compiled.assigned[job][place] >= 1
+        compiled.model.setObjective(pulp.LpAffineExpression([(compiled.end[job], 1)]))
+        compiled.model.solve(pulp.HiGHS(msg=False))
+        others = np.sort(np.delete(problem.processing, job))
+        least = problem.processing[job] + others[:place].sum()
+        assert compiled.end[job].value() >= least - 1e-6
+
+
 def test_heuristic_solutions_are_feasible_and_deadlines_are_met_or_nothing_is_offered():
     for problem in instances(150, 5, SIDE, 8):
         result = op.solve(problem, "heuristic")

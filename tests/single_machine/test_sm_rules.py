@@ -59,6 +59,16 @@ def naive_mdd(p, d):
     return order
 
 
+def naive_panneerselvam(p, d):
+    left, order = list(range(len(p))), []
+    while left:
+        work = sum(p[j] for j in left)
+        job = max(left, key=lambda j, work=work: ((work - d[j]) / p[j], j))
+        left.remove(job)
+        order.append(job)
+    return order
+
+
 def naive_augmented(p, d, order):
     s = []
     for job in order:
@@ -82,7 +92,13 @@ def random_instances(count, seed=3):
 
 
 @pytest.mark.parametrize(
-    ("name", "naive"), [("EDDC", naive_eddc), ("MDDC", naive_mddc), ("MDD", naive_mdd)]
+    ("name", "naive"),
+    [
+        ("EDDC", naive_eddc),
+        ("MDDC", naive_mddc),
+        ("MDD", naive_mdd),
+        ("PANNEERSELVAM", naive_panneerselvam),
+    ],
 )
 def test_rules_equal_their_definitions(name, naive):
     for p, d in random_instances(150):

@@ -43,7 +43,7 @@ _OPTIONS = {"nogil": True, "cache": True, "boundscheck": False}
 
 
 @njit(**_OPTIONS)
-def _key(sub):
+def key(sub):
     """Return the first word of a key; the other is the start. Never 0, since HI is not."""
     return (sub[LEFTMOST] << 48) | (sub[RIGHTMOST] << 32) | (sub[LO] << 16) | sub[HI]
 
@@ -238,7 +238,7 @@ def _open(p, d, rank, by_rank, work, memory, state, stack, places, ends, nothing
     if not peel(p, d, rank, by_rank, work, frame, nothing, nothing):
         state[RETURNED] = frame[OFFSET]
         return
-    row = find(memory, _key(frame), frame[T])
+    row = find(memory, key(frame), frame[T])
     if row >= 0:
         state[RETURNED] = frame[OFFSET] + memory[row, 2]
         return
@@ -336,16 +336,9 @@ def run(p, d, rank, by_rank, work, memory, state, stack, places, ends, budget):
             continue
         span = frame[HI] - frame[LO]
         code = frame[CHOICE] * 3 + frame[KIND]
-        store(memory, state, _key(frame), frame[T], frame[BEST], code, span)
+        store(memory, state, key(frame), frame[T], frame[BEST], code, span)
         state[RETURNED] = frame[BEST] + frame[OFFSET]
         state[DEPTH] = depth - 1
-
-
-@njit(**_OPTIONS)
-def choice(memory, sub):
-    """Return ``3 * place + kind`` of a peeled sub-problem, or -1 when that is forgotten."""
-    row = find(memory, _key(sub), sub[T])
-    return np.int64(-1) if row < 0 else memory[row, 3] >> 16
 
 
 @njit(**_OPTIONS)

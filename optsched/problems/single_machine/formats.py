@@ -39,6 +39,13 @@ def read_orlibrary(text: str, n_jobs: int | None = None, name: str = "") -> list
     InputError
         When the text is no list of whole numbers, or of another length.
     """
+    several = _blocks(text, n_jobs)
+    name = name or f"wt{several.shape[2]}"
+    return [_weighted(rows, f"{name}/{k}") for k, rows in enumerate(several, start=1)]
+
+
+def _blocks(text: str, n_jobs: int | None) -> Any:
+    """Return an OR-Library file's numbers, shape (n_instances, 3, n_jobs)."""
     values = _numbers(text)
     if n_jobs is None:
         n_jobs, rest = divmod(len(values), 3 * IN_A_FILE)
@@ -48,21 +55,20 @@ def read_orlibrary(text: str, n_jobs: int | None = None, name: str = "") -> list
             )
     if n_jobs < 1 or len(values) % (3 * n_jobs) or not len(values):
         raise InputError(f"{len(values)} numbers are not instances of {n_jobs} jobs, 3 a job")
-    name = name or f"wt{n_jobs}"
-    return [
-        SingleMachine(
-            rows[0], rows[2], rows[1], objective="total_weighted_tardiness", name=f"{name}/{k}"
-        )
-        for k, rows in enumerate(values.reshape(-1, 3, n_jobs), start=1)
-    ]
+    return values.reshape(-1, 3, n_jobs)
+
+
+def _weighted(rows: Any, name: str) -> SingleMachine:
+    return SingleMachine(rows[0], rows[2], rows[1], objective="total_weighted_tardiness", name=name)
 
 
 def read_smtt(text: str, name: str = "smtt") -> list[SingleMachine]:
     """Return the instances of a JSON list of ``{"p": [...], "d": [...]}``; see `read_optima`."""
-    return [
-        SingleMachine(entry["p"], entry["d"], name=f"{name}/{k}")
-        for k, entry in enumerate(_entries(text), start=1)
-    ]
+    return [_listed(entry, f"{name}/{k}") for k, entry in enumerate(_entries(text), start=1)]
+
+
+def _listed(entry: dict[str, Any], name: str) -> SingleMachine:
+    return SingleMachine(entry["p"], entry["d"], name=name)
 
 
 def read_optima(text: str) -> list[int | None]:
@@ -78,11 +84,12 @@ def read_member(text: str, member: str, name: str) -> SingleMachine:
     InputError
         When there is no such instance.
     """
-    several = read_smtt(text) if text.lstrip().startswith("[") else read_orlibrary(text)
+    listed = text.lstrip().startswith("[")
+    several: Any = _entries(text) if listed else _blocks(text, None)
     if not member.isdecimal() or not 1 <= int(member) <= len(several):
         raise InputError(f"{name}: no instance {member!r} among 1 to {len(several)}")
-    data = several[int(member) - 1].to_dict() | {"name": name}
-    return SingleMachine.from_dict(data)
+    chosen = several[int(member) - 1]
+    return _listed(chosen, name) if listed else _weighted(chosen, name)
 
 
 def _entries(text: str) -> list[dict[str, Any]]:

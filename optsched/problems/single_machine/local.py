@@ -3,7 +3,7 @@
 The cost of a job is ``w * max(0, end - d)``; with ``d = 0`` that is weighted completion time, with
 ``w = 1`` tardiness. Descent moves one job at a time to its best place (all places of a job cost
 O(n) by running sums) and, where no such move helps, exchanges two. Kicks are a few random
-exchanges of jobs that are close, and the walk goes on from any local optimum that is not worse
+exchanges, and the walk goes on from any local optimum that is not worse
 (as the iterated dynasearch of Congram, Potts and van de Velde 2002 does).
 """
 
@@ -11,11 +11,20 @@ exchanges of jobs that are close, and the walk goes on from any local optimum th
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
 _OPTIONS = {"nogil": True, "cache": True, "boundscheck": False}
 _ZERO = np.int64(0)
+# Rows of what a descent keeps by place.
+_JOB, _LENGTH, _WEIGHT, _DUE, _END = range(5)
+
+
+def generator(seed: int) -> Any:
+    """Return the state of a random generator, for `iterate`."""
+    return np.random.SeedSequence(seed).generate_state(1, np.uint64) | np.uint64(1)
 
 
 @njit(**_OPTIONS)
@@ -42,77 +51,76 @@ def cost(p, w, d, sequence):
 
 
 @njit(**_OPTIONS)
-def _ends(p, sequence, ends, first, last):
-    end = ends[first - 1] if first > 0 else _ZERO
+def _ends(by_place, first, last):
+    """Refresh the ends of places `first` to `last`."""
+    end = by_place[_END, first - 1] if first > 0 else _ZERO
     for at in range(first, last + 1):
-        end += p[sequence[at]]
-        ends[at] = end
+        end += by_place[_LENGTH, at]
+        by_place[_END, at] = end
 
 
 @njit(**_OPTIONS)
-def _insert(p, w, d, sequence, ends, a):
+def _insert(by_place, a):
     """Move the job at place `a` to its best place; return the change."""
-    n = len(sequence)
-    x = sequence[a]
-    px, wx, dx = p[x], w[x], d[x]
+    length, weight, due, ends = by_place[_LENGTH], by_place[_WEIGHT], by_place[_DUE], by_place[_END]
+    n = len(ends)
+    px, wx, dx = length[a], weight[a], due[a]
     own = wx * max(_ZERO, ends[a] - dx)
     best, target = _ZERO, a
     others = _ZERO
     for b in range(a + 1, n):
-        y = sequence[b]
-        late = ends[b] - d[y]
-        others += w[y] * (max(_ZERO, late - px) - max(_ZERO, late))
+        others -= weight[b] * max(_ZERO, min(ends[b] - due[b], px))
         change = others + wx * max(_ZERO, ends[b] - dx) - own
         if change < best:
             best, target = change, b
     others = _ZERO
     for b in range(a - 1, -1, -1):
-        y = sequence[b]
-        late = ends[b] - d[y]
-        others += w[y] * (max(_ZERO, late + px) - max(_ZERO, late))
+        late = ends[b] - due[b]
+        others += weight[b] * (max(_ZERO, late + px) - max(_ZERO, late))
         if others >= own:
             break  # the others lose more than this job has to gain
-        change = others + wx * max(_ZERO, ends[b] - p[y] + px - dx) - own
+        change = others + wx * max(_ZERO, ends[b] - length[b] + px - dx) - own
         if change < best:
             best, target = change, b
-    if target > a:
-        for at in range(a, target):
-            sequence[at] = sequence[at + 1]
-        sequence[target] = x
-        _ends(p, sequence, ends, a, target)
-    elif target < a:
-        for at in range(a, target, -1):
-            sequence[at] = sequence[at - 1]
-        sequence[target] = x
-        _ends(p, sequence, ends, target, a)
+    if target == a:
+        return best
+    step = 1 if target > a else -1
+    for row in range(_END):
+        x = by_place[row, a]
+        for at in range(a, target, step):
+            by_place[row, at] = by_place[row, at + step]
+        by_place[row, target] = x
+    _ends(by_place, min(a, target), max(a, target))
     return best
 
 
 @njit(**_OPTIONS)
-def _sums(w, d, sequence, ends, weights, losses, first):
+def _sums(by_place, weights, losses, first):
     """Refresh the sums, from place `first` on, of the late jobs' weights and weighted tardiness."""
-    for at in range(first, len(sequence)):
-        job = sequence[at]
-        late = ends[at] - d[job]
-        weights[at + 1] = weights[at] + (w[job] if late > 0 else _ZERO)
-        losses[at + 1] = losses[at] + w[job] * max(_ZERO, late)
+    for at in range(first, len(by_place[0])):
+        late = by_place[_END, at] - by_place[_DUE, at]
+        own = by_place[_WEIGHT, at]
+        weights[at + 1] = weights[at] + (own if late > 0 else _ZERO)
+        losses[at + 1] = losses[at] + own * max(_ZERO, late)
 
 
 @njit(**_OPTIONS)
-def _exchange(p, w, d, sequence, ends, reach, weights, losses):
+def _exchange(by_place, reach, weights, losses):
     """Try all exchanges of two jobs at most `reach` apart once; return the change."""
-    n = len(sequence)
+    length, weight, due, ends = by_place[_LENGTH], by_place[_WEIGHT], by_place[_DUE], by_place[_END]
+    n = len(ends)
     total = _ZERO
-    _sums(w, d, sequence, ends, weights, losses, 0)
+    _sums(by_place, weights, losses, 0)
     for a in range(n - 1):
-        x = sequence[a]
-        before = ends[a] - p[x]
-        own = w[x] * max(_ZERO, ends[a] - d[x])
+        px, wx, dx = length[a], weight[a], due[a]
+        before = ends[a] - px
+        own = wx * max(_ZERO, ends[a] - dx)
         for b in range(a + 1, min(n, a + reach + 1)):
-            y = sequence[b]
-            shift = p[y] - p[x]
-            change = w[x] * max(_ZERO, ends[b] - d[x]) - own
-            change += w[y] * (max(_ZERO, before + p[y] - d[y]) - max(_ZERO, ends[b] - d[y]))
+            shift = length[b] - px
+            change = wx * max(_ZERO, ends[b] - dx) - own
+            change += weight[b] * (
+                max(_ZERO, before + length[b] - due[b]) - max(_ZERO, ends[b] - due[b])
+            )
             if shift >= 0:
                 # The late jobs in between lose this much at least.
                 if change + shift * (weights[b] - weights[a + 1]) >= 0:
@@ -123,52 +131,60 @@ def _exchange(p, w, d, sequence, ends, reach, weights, losses):
                 if change - most >= 0:
                     continue
             for at in range(a + 1, b):
-                z = sequence[at]
-                late = ends[at] - d[z]
-                change += w[z] * (max(_ZERO, late + shift) - max(_ZERO, late))
+                late = ends[at] - due[at]
+                change += weight[at] * (max(_ZERO, late + shift) - max(_ZERO, late))
             if change < 0:
-                sequence[a], sequence[b] = y, x
-                _ends(p, sequence, ends, a, b)
-                _sums(w, d, sequence, ends, weights, losses, a)
+                for row in range(_END):
+                    x = by_place[row, a]
+                    by_place[row, a] = by_place[row, b]
+                    by_place[row, b] = x
+                _ends(by_place, a, b)
+                _sums(by_place, weights, losses, a)
                 total += change
-                x = y
-                own = w[x] * max(_ZERO, ends[a] - d[x])
+                px, wx, dx = length[a], weight[a], due[a]
+                own = wx * max(_ZERO, ends[a] - dx)
     return total
 
 
 @njit(**_OPTIONS)
-def descend(p, w, d, sequence, ends, reach):
+def descend(p, w, d, sequence, reach):
     """Improve a sequence in place until no insertion (and no exchange) helps; return its cost."""
     n = len(sequence)
-    _ends(p, sequence, ends, 0, n - 1)
+    # By place rather than by job: the loops run over neighbouring memory.
+    by_place = np.empty((5, n), dtype=np.int64)
+    for at in range(n):
+        job = sequence[at]
+        by_place[_JOB, at] = job
+        by_place[_LENGTH, at], by_place[_WEIGHT, at], by_place[_DUE, at] = p[job], w[job], d[job]
+    _ends(by_place, 0, n - 1)
     weights = np.zeros(n + 1, dtype=np.int64)
     losses = np.zeros(n + 1, dtype=np.int64)
     while True:
-        idle = 0
-        a = 0
-        while idle < n:
-            if _insert(p, w, d, sequence, ends, a) < 0:
-                idle = 0
-            else:
-                idle += 1
-            a = a + 1 if a + 1 < n else 0
-        if reach == 0 or _exchange(p, w, d, sequence, ends, reach, weights, losses) == 0:
+        change = _ZERO
+        for a in range(n):
+            change += _insert(by_place, a)
+        if reach > 0:
+            change += _exchange(by_place, reach, weights, losses)
+        if change == 0:
+            sequence[:] = by_place[_JOB]
             return cost(p, w, d, sequence)
 
 
 @njit(**_OPTIONS)
-def iterate(p, w, d, current, best, values, rng, reach, rounds):
-    """Kick and descend `rounds` times from `current`; ``values`` holds the costs of both."""
+def iterate(p, w, d, current, best, values, rng, reach, rounds, exchanges, far):
+    """Kick and descend `rounds` times from `current`; ``values`` holds the costs of both.
+
+    A kick is `exchanges` to twice as many exchanges of jobs at most `far` places apart.
+    """
     n = len(current)
     trial = current.copy()
-    ends = np.empty(n, dtype=np.int64)
     for _ in range(rounds):
         trial[:] = current
-        for _ in range(2 + _draw(rng, 3)):
+        for _ in range(exchanges + _draw(rng, exchanges + 1)):
             a = _draw(rng, n)
-            b = min(n - 1, a + 1 + _draw(rng, 15))
+            b = min(n - 1, a + 1 + _draw(rng, far)) if far < n else _draw(rng, n)
             trial[a], trial[b] = trial[b], trial[a]
-        value = descend(p, w, d, trial, ends, reach)
+        value = descend(p, w, d, trial, reach)
         if value <= values[0]:
             values[0] = value
             current[:] = trial

@@ -142,6 +142,27 @@ def _psk(p, d, order):
 
 
 @njit(**_OPTIONS)
+def _panneerselvam(p, d):
+    n = len(p)
+    left = np.arange(n)
+    result = np.empty(n, dtype=np.int64)
+    work = p.sum()
+    for at in range(n):
+        best = 0
+        high = -np.inf
+        for k in range(n - at):
+            j = left[k]
+            index = (work - d[j]) / max(p[j], 1e-9)
+            if index >= high:
+                best, high = k, index
+        job = left[best]
+        result[at] = job
+        work -= p[job]
+        left[best : n - at - 1] = left[best + 1 : n - at].copy()
+    return result
+
+
+@njit(**_OPTIONS)
 def _eddc(p, d, order):
     s = order.copy()
     begin = _ZERO  # work of the jobs before place i
@@ -258,6 +279,15 @@ def psk(processing: IntArray, due: IntArray, weight: IntArray) -> IntArray:
     return np.asarray(_psk(processing, due, spt(processing, due, weight)))
 
 
+def panneerselvam(processing: IntArray, due: IntArray, weight: IntArray) -> IntArray:
+    """Largest ``(W - d) / p`` next, with ``W`` the work of all jobs left (Panneerselvam 2006).
+
+    As in the code published with the paper that proposes EDDC and MDDC, which goes through the
+    steps of the original; the last such job among equals.
+    """
+    return np.asarray(_panneerselvam(processing, due))
+
+
 def eddc(processing: IntArray, due: IntArray, weight: IntArray) -> IntArray:
     """EDD challenger ("Discovering Heuristics with LLMs for MIPs: Single-Machine Scheduling" 2025).
 
@@ -292,7 +322,7 @@ def augmented(rule: Rule) -> Rule:
 #: Rule by the name that the literature uses; "A" in front marks the augmented forms.
 RULES: dict[str, Rule] = {
     "EDD": edd, "SPT": spt, "WSPT": wspt, "MDD": mdd, "WMDD": wmdd, "ATC": atc, "PSK": psk,
-    "EDDC": eddc, "MDDC": mddc,
+    "PANNEERSELVAM": panneerselvam, "EDDC": eddc, "MDDC": mddc,
 }  # fmt: skip
 RULES |= {f"A{name}": augmented(rule) for name, rule in RULES.items()}
 

@@ -24,6 +24,8 @@ SUPPORTS: frozenset[str] = frozenset(f"objective {kind}" for kind in OBJECTIVES)
 EXACT = True
 #: Descents of the local search before an exact weighted run, and between two looks at the clock.
 DESCENTS, SLICE = 1000, 50
+#: Exchanges of a kick of that search, and how far apart their jobs may be.
+KICK = (2, 15)
 
 
 def run(
@@ -98,7 +100,7 @@ class _Task:
         self.session = session
         self.stopped = stopped
         self.memory = memory
-        self.rng = np.random.SeedSequence(seed).generate_state(1, np.uint64) | np.uint64(1)
+        self.rng = local.generator(seed)
 
     def run(self) -> StopReason:
         problem, session = self.problem, self.session
@@ -182,7 +184,7 @@ class _Task:
         for _ in range(0, rounds, slice_):
             if self.stopped() or not values[1]:
                 break
-            local.iterate(p, w, d, current, best, values, self.rng, reach, slice_)
+            local.iterate(p, w, d, current, best, values, self.rng, reach, slice_, *KICK)
             if values[1] < value:
                 value = int(values[1])
                 self._offer(best, "local search")

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from optsched.core import IntArray
+from optsched.problems.single_machine import blocks, memo
 from optsched.problems.single_machine import decomposition as kernel
-from optsched.problems.single_machine import memo
 
 #: Bytes that solved sub-problems may occupy by default.
 MEMORY = 4 * 2**30
@@ -85,43 +85,18 @@ class Decomposition:
         """Return an optimal sequence (after `solve`), or None when `stopped` came first."""
         n = len(self.p)
         order = np.empty(n, dtype=np.int64)
-        # Sub-problems with the first and the last place of the sequence that they fill.
-        todo = [((0, n - 1, 0, n, 0, 0), 0, n - 1)]
-        while todo:
-            given, first, last = todo.pop()
-            if first > last:
-                continue
-            sub = np.array(given, dtype=np.int64)
-            ends = np.array([first, last], dtype=np.int64)
+        todo = np.empty((n + 2, blocks.ROW), dtype=np.int64)
+        blocks.begin(todo, n)
+        left = 1
+        while True:
             jobs = (self.p, self.d, self.rank, self.by_rank)
-            if not kernel.peel(*jobs, self._work, sub, order, ends):
-                continue
-            first, last = ends.tolist()
-            code = int(kernel.choice(self._memory, sub))
-            if code < 0:
-                if self._value(tuple(sub.tolist()), stopped) is None:
-                    return None
-                code = int(kernel.choice(self._memory, sub))
-            where, kind = divmod(code, 3)
-            i, j, lo, hi, t, _ = sub.tolist()
-            ranks = self.rank[i : j + 1]
-            jobs_before = (ranks >= lo) & (ranks < (where if kind == kernel.BY_LENGTH else hi))
-            if kind != kernel.BY_LENGTH:
-                jobs_before[where - i + 1 :] = False
-            end = t + int(self.p[i : j + 1][jobs_before].sum())
-            middle = first + int(jobs_before.sum())  # the longest job included
-            if kind == kernel.BY_LENGTH:
-                parts = (i, j, lo, where), (i, j, where, hi)
-            else:
-                rest = hi - (kind == kernel.LAWLER)
-                parts = (i, where, lo, rest), (where + 1, j, lo, rest)
-            stop = middle - 1
-            if kind == kernel.LAWLER:
-                order[stop] = self.by_rank[hi - 1]
-                stop -= 1
-            todo.append(((*parts[0], t, 0), first, stop))
-            todo.append(((*parts[1], end, 0), middle, last))
-        return np.asarray(self.edd[order])
+            left = int(blocks.arrange(*jobs, self._work, self._memory, todo, left, order))
+            if not left:
+                return np.asarray(self.edd[order])
+            # Forgotten for lack of memory: solved again.
+            sub = tuple(todo[left - 1, : blocks.FIRST].tolist())
+            if self._value(sub, stopped) is None:
+                return None
 
     def _value(self, sub: tuple[int, ...], stopped: Callable[[], bool]) -> int | None:
         state = self._state
