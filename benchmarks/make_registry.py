@@ -12,6 +12,7 @@ as ``OWNER/REPOSITORY/PATH``. To add a dataset, add a function that returns its 
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import re
 import sys
@@ -22,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from optsched.datasets.registry import COLUMNS
+from optsched.formats import read_file
+from optsched.problems.rcpsp.problem import Rcpsp
 from optsched.text_rows import data_lines
 from optsched.unpacking import decode
 
@@ -29,6 +32,14 @@ DATA = Path(__file__).resolve().parents[1] / "optsched" / "datasets" / "data"
 EMBEDDED = ("ft06", "ft10", "ft20", "la01", "la02", "la03", "la04", "la05")
 #: Authors as they are spelt; the source of the bounds errs in these.
 SPELLING = {"Demikol": "Demirkol", "Yamada Nakano": "Yamada and Nakano"}
+#: Bounds on the least peak of memory allocation: the greatest load, and what searches found.
+PEAKS = dict.fromkeys("ABEFGHIK", (1048576, 1048576)) | {
+    "C": (1039360, 1039360),
+    "D": (986112, 1031168),
+    "J": (989184, 1038336),
+}
+#: Best known lower and upper bounds by instance.
+Bounds = dict[str, tuple[int | None, int | None]]
 
 
 @dataclass(frozen=True)
@@ -170,6 +181,184 @@ def or_library(mirror: Mirror, n_jobs: int, best: str) -> Table:
     return Table(f"wt{n_jobs}", header, rows)
 
 
+def total_tardiness(mirror: Mirror, file: str) -> Table:
+    """Return one of the lists of total tardiness instances, which hold their optima.
+
+    The lists are not in the manifest: they were derived from published files of another form.
+    """
+    path = mirror.root / "smtt" / f"{file}.json"
+    content = path.read_bytes()
+    instances = json.loads(content)
+    n_jobs = len(instances[0]["p"])
+    drawn = {"n20": ", normal durations", "n20-uniform": ", uniform durations"}.get(file, "")
+    by_authors = "Cetinkaya, Buyuktahtakin, Shojaee and Reddy 2025"
+    rows = [
+        {
+            "name": str(k),
+            "size": str(n_jobs),
+            "lower": instance["optimum"],
+            "upper": instance["optimum"],
+            "bytes": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "path": path.name,
+            "member": str(k),
+            "source": by_authors if n_jobs == 20 else "Shang, T'Kindt and Della Croce 2021",
+        }
+        for k, instance in enumerate(instances, start=1)
+    ]
+    header = {
+        "family": "single_machine",
+        "description": f"single machine, total tardiness, {n_jobs} jobs{drawn}",
+        "base": "smtt",
+    }
+    return Table(file.replace("n", "smtt", 1), header, rows)
+
+
+def memory(
+    mirror: Mirror, collection: str, name: str, description: str, capacity: int | None = None
+) -> Table:
+    """Return a collection of memory allocation instances: least peak, or fit a capacity."""
+    files = mirror.dataset(collection, "benchmarks/")
+    files = [entry for entry in files if "/examples/" not in entry["path"]]
+    rows = []
+    for entry in files:
+        text = mirror.path(entry).read_text(encoding="utf-8")
+        stem = Path(entry["path"]).name.split(".csv")[0].removesuffix(".1048576")
+        lower, upper = PEAKS.get(stem, (None, None)) if capacity is None else (0, 0)
+        rows.append(
+            {
+                "name": stem,
+                "size": str(len(data_lines(text).text) - 1),
+                "lower": lower,
+                "upper": upper,
+                "bytes": entry["bytes"],
+                "sha256": entry["sha256"],
+                "path": entry["path"].removeprefix("benchmarks/"),
+                "member": "" if capacity is None else str(capacity),
+                "source": "Moffitt 2023" if collection == "minimalloc" else "idealloc",
+            }
+        )
+    header = {
+        "family": "tensor_memory",
+        "description": description,
+        "repository": files[0]["repository"],
+        "commit": files[0]["commit"],
+        "base": "benchmarks",
+    }
+    return Table(name, header, rows)
+
+
+def project_scheduling(
+    mirror: Mirror,
+    name: str,
+    files: list[dict[str, str]],
+    bounds: Bounds,
+    description: str,
+    by: str,
+) -> Table:
+    """Return one collection of project scheduling instances, one a file.
+
+    `bounds` holds the best known ones by the instances' names; it may lack some.
+    """
+    base = str(Path(files[0]["path"]).parent)
+    rows = []
+    for entry in files:
+        stem = Path(entry["path"]).stem
+        # The files of PSPLIB's single-mode sets are called j30_1_1 here, and j301_1 elsewhere.
+        instance = re.sub(r"^(j\d+)_(\d+_\d+)$", r"\1\2", stem)
+        lower, upper = bounds.get(instance, (None, None))
+        rows.append(
+            {
+                "name": instance,
+                "size": _activities_by_resources(mirror.path(entry)),
+                "lower": lower,
+                "upper": upper,
+                "bytes": entry["bytes"],
+                "sha256": entry["sha256"],
+                "path": Path(entry["path"]).name,
+                "member": "",
+                "source": by,
+            }
+        )
+    rows.sort(key=lambda row: [int(part) for part in re.findall(r"\d+", row["name"])])
+    header = {
+        "family": "rcpsp",
+        "description": description,
+        "repository": files[0]["repository"],
+        "commit": files[0]["commit"],
+        "base": base,
+    }
+    return Table(name, header, rows)
+
+
+def _activities_by_resources(path: Path) -> str:
+    problem = read_file(path)
+    assert isinstance(problem, Rcpsp)
+    return f"{problem.n_activities}x{problem.n_resources}"
+
+
+def best_known(mirror: Mirror, file: str) -> Bounds:
+    """Return the best known bounds that the OR&S group of Ghent University collects (2024)."""
+    (entry,) = mirror.dataset("rcpsp-bounds", f"data/bks/{file}.csv")
+    known: Bounds = {}
+    text = mirror.path(entry).read_text(encoding="latin-1")
+    for row in csv.reader(text.splitlines(), delimiter=";"):
+        if len(row) > 7 and row[1].endswith((".sm", ".mm")):
+            known[Path(row[1]).stem] = (int(row[4]), int(row[7]))
+    return known
+
+
+def engine_bounds(mirror: Mirror) -> Bounds:
+    """Return bounds of PSPLIB's multi-mode sets: CP Optimizer's, and those of its authors."""
+    folder = "benchmarks/mmrcpsp/"
+    files = {Path(e["path"]).name: e for e in mirror.dataset("psplib-mm", folder)}
+    known: Bounds = {}
+    text = mirror.path(files["PSPLIB-CPO-4W.csv"]).read_text(encoding="utf-8")
+    for row in csv.DictReader(text.splitlines(), delimiter=";"):
+        name = row["Model name"].removeprefix("mmrcpsp_PSPLIB_")
+        values = row["Lower bound"], row["Objective"]
+        # Values of a thousand and more carry penalties: those schedules consume too much.
+        if all(value.isdecimal() and int(value) < 1000 for value in values):
+            known[name] = (int(values[0]), int(values[1]))
+    text = mirror.path(files["fds-paper.csv"]).read_text(encoding="utf-8")
+    for line in text.splitlines():
+        file, lower, upper = line.split(";")
+        mine = known.get(Path(file).stem, (0, 2**31))
+        known[Path(file).stem] = (max(mine[0], int(lower)), min(mine[1], int(upper)))
+    return known
+
+
+def project_tables(mirror: Mirror) -> Iterator[Table]:
+    """Yield the project scheduling collections: PSPLIB, MMLIB50 and RCPSP/max."""
+    kolisch, schwindt = "Kolisch and Sprecher 1996", "Kolisch, Schwindt and Sprecher 1999"
+    for size, file in ((30, "J30"), (60, "J60_1"), (90, "J90_3"), (120, "J120_0")):
+        files = mirror.dataset("psplib", f"rcpsp/instances/j{size}/")
+        files = [entry for entry in files if entry["path"].endswith(".rcp")]
+        text = f"project scheduling (PSPLIB), {size} activities"
+        yield project_scheduling(mirror, f"j{size}", files, best_known(mirror, file), text, kolisch)
+    base = "benchmarks/mmrcpsp/data"
+    yield project_scheduling(
+        mirror,
+        "mmlib50",
+        mirror.dataset("psplib-mm", f"{base}/MMLIB/MMLIB50/"),
+        best_known(mirror, "MM50_0"),
+        "multi-mode project scheduling (MMLIB), 50 activities",
+        "Van Peteghem and Vanhoucke 2014",
+    )
+    bounds = engine_bounds(mirror)
+    for size in (10, 12, 14, 16, 18, 20, 30):
+        files = mirror.dataset("psplib-mm", f"{base}/PSPLIB/j{size}")
+        text = f"multi-mode project scheduling (PSPLIB), {size} activities"
+        yield project_scheduling(mirror, f"j{size}mm", files, bounds, text, kolisch)
+    for folder in ("j10", "j20", "j30", "ubo10", "ubo20", "ubo50", "ubo100"):
+        files = mirror.dataset("rcpsp-max", f"benchmarks/rcpsp-max/data/{folder}/")
+        name = folder if folder.startswith("u") else f"{folder}max"
+        text = (
+            f"project scheduling with largest lags (RCPSP/max), {folder.strip('jubo')} activities"
+        )
+        yield project_scheduling(mirror, name, files, {}, text, schwindt)
+
+
 def tables(mirror: Mirror) -> Iterator[Table]:
     """Yield every dataset of the registry."""
     yield schedule_opt(
@@ -189,6 +378,15 @@ def tables(mirror: Mirror) -> Iterator[Table]:
     yield or_library(mirror, 40, "wtopt40.txt")
     yield or_library(mirror, 50, "wtopt50.txt")
     yield or_library(mirror, 100, "wtbest100b.txt")
+    for file in ("n20", "n20-uniform", "n100", "n200", "n500"):
+        yield total_tardiness(mirror, file)
+    yield memory(mirror, "minimalloc", "minimalloc", "memory allocation, least peak: A to K")
+    yield memory(
+        mirror, "minimalloc", "minimalloc-fit", "memory allocation: A to K within 1048576", 2**20
+    )
+    yield memory(
+        mirror, "memory-large", "memory-large", "memory allocation, least peak: iopddl and SOMAS"
+    )
 
 
 def write(table: Table) -> None:

@@ -20,7 +20,12 @@ from optsched.core import (
 )
 from optsched.loading import load
 from optsched.problems.job_shop.problem import JobShop, JobShopSolution
+from optsched.problems.job_shop.replan import replan
+from optsched.problems.memory_tiers.problem import MemoryTiers, MemoryTiersSolution
+from optsched.problems.rcpsp.problem import Rcpsp, RcpspSolution
+from optsched.problems.scratchpad.problem import ScratchpadSchedule, ScratchpadSolution
 from optsched.problems.single_machine.problem import SingleMachine, SingleMachineSolution
+from optsched.problems.tensor_memory.problem import TensorMemory, TensorMemorySolution
 from optsched.result import Event, Result, Status, StopReason
 from optsched.solving import Stream, compile, solve, stream
 
@@ -30,20 +35,29 @@ __all__ = [
     "InputError",
     "JobShop",
     "JobShopSolution",
+    "MemoryTiers",
+    "MemoryTiersSolution",
     "MissingExtraError",
     "OptschedError",
+    "Rcpsp",
+    "RcpspSolution",
     "Result",
+    "ScratchpadSchedule",
+    "ScratchpadSolution",
     "SingleMachine",
     "SingleMachineSolution",
     "SolverError",
     "Status",
     "StopReason",
     "Stream",
+    "TensorMemory",
+    "TensorMemorySolution",
     "VerificationError",
     "Violation",
     "__version__",
     "compile",
     "load",
+    "replan",
     "solve",
     "stream",
 ]

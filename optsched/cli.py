@@ -1,4 +1,4 @@
-"""The command line: solve, check, export, datasets, bench."""
+"""The command line: solve, check, export, datasets, bench, rcbench."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.table import Table
 from optsched import __version__
 from optsched.bench.cli import bench_app
 from optsched.core import CannotExpressError, InputError, MissingExtraError, OptschedError, Problem
+from optsched.rcbench.cli import rcbench_app
 from optsched.result import Result, Status
 
 EXIT_SOLVED, EXIT_INFEASIBLE, EXIT_INPUT, EXIT_NOTHING, EXIT_SOLVER = 0, 1, 2, 3, 4
@@ -31,6 +32,7 @@ app = typer.Typer(
 datasets_app = typer.Typer(help="Instances of the literature.", no_args_is_help=True)
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(bench_app, name="bench")
+app.add_typer(rcbench_app, name="rcbench")
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -42,6 +44,38 @@ Instance = Annotated[
         help="A dataset name such as ft10 or ta41, or a file; its format is recognised.",
     ),
 ]
+
+Family = Annotated[
+    str | None,
+    typer.Option(help="Of an ONNX model: tensor_memory or scratchpad.  [default: tensor_memory]"),
+]
+Dim = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=SIZE", help="A dimension of an ONNX model, or a tensor's shape."),
+]
+ElementBytes = Annotated[
+    int | None, typer.Option(help="Bytes an element of an ONNX model (1: int8).")
+]
+Capacity = Annotated[int | None, typer.Option(help="Bytes of memory for an ONNX model.")]
+
+
+def _model_options(
+    family: str | None, dim: list[str] | None, element_bytes: int | None, capacity: int | None
+) -> dict[str, Any]:
+    """Return what was said of an ONNX model, as `optsched.load` takes it."""
+    dims: dict[str, Any] = {}
+    for text in dim or []:
+        name, separator, value = text.rpartition("=")
+        try:
+            sizes = [int(part) for part in value.split(",")]
+        except ValueError:
+            sizes = []
+        if not separator or not name or not sizes:
+            raise InputError(f"--dim {text!r}: expected NAME=SIZE or TENSOR=SIZE,SIZE,...")
+        dims[name] = sizes if "," in value else sizes[0]
+    options: dict[str, Any] = {"family": family, "dims": dims or None}
+    options |= {"element_bytes": element_bytes, "capacity": capacity}
+    return {key: value for key, value in options.items() if value is not None}
 
 
 def _show_version(value: bool) -> None:
@@ -64,7 +98,11 @@ def solve(
     instance: Instance,
     solver: Annotated[
         str,
-        typer.Option("--solver", "-s", help="auto, cpsat, highs, pulp[:NAME], native, heuristic."),
+        typer.Option(
+            "--solver",
+            "-s",
+            help="auto, cpsat, highs, pulp[:NAME], native, lns, rolling, heuristic.",
+        ),
     ] = "auto",
     time_limit: Annotated[
         float | None,
@@ -95,6 +133,10 @@ def solve(
         Path | None,
         typer.Option(metavar="OUT", help="Draw incumbent and bound against time."),
     ] = None,
+    family: Family = None,
+    dim: Dim = None,
+    element_bytes: ElementBytes = None,
+    capacity: Capacity = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
 ) -> None:
     """Solve INSTANCE, show progress, and print what is proven. Ctrl-C keeps the incumbent."""
@@ -103,7 +145,8 @@ def solve(
     from optsched.solving import solve as run
 
     _check_outputs(gantt, convergence, json_out)
-    problem = load(instance)
+    model = _model_options(family, dim, element_bytes, capacity)
+    problem = load(instance, model=model)
     if objective is not None:
         problem = _with_objective(problem, objective)
     reference = _best_known(instance) if objective is None else None
@@ -220,11 +263,15 @@ def _options(pairs: list[str]) -> dict[str, Any]:
 def check(
     instance: Instance,
     solution: Annotated[Path, typer.Argument(help="JSON of a solution or of a result.")],
+    family: Family = None,
+    dim: Dim = None,
+    element_bytes: ElementBytes = None,
+    capacity: Capacity = None,
 ) -> None:
     """Check SOLUTION against INSTANCE: every violation in words, or the objective."""
     from optsched.loading import load
 
-    problem = load(instance)
+    problem = load(instance, model=_model_options(family, dim, element_bytes, capacity))
     data = _read_json(solution, "solution")
     claimed = data.get("objective") if isinstance(data, dict) else None
     if isinstance(data, dict) and "solution" in data:

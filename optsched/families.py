@@ -7,13 +7,22 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Mapping
 from types import ModuleType
+from typing import Any
 
-from optsched.core import CannotExpressError, Problem
+from optsched.core import CannotExpressError, InputError, Problem
 from optsched.solvers import MODULES
 
 #: Solvers that are a module of the family itself.
-OWN = {"native": "search", "heuristic": "heuristics"}
+OWN = {
+    "native": "search",
+    "heuristic": "heuristics",
+    "lns": "neighbourhoods",
+    "rolling": "horizon",
+}
+#: Those of them that a generic search runs, see `optsched.decomposing`.
+DECOMPOSING = ("lns", "rolling")
 
 
 def solver_names() -> tuple[str, ...]:
@@ -32,6 +41,26 @@ def family_module(problem: Problem, name: str) -> ModuleType | None:
 def solver_module(name: str) -> ModuleType:
     """Return the module of a solver of ``optsched.solvers``."""
     return importlib.import_module(MODULES[name])
+
+
+def check_options(
+    name: str, variant: str, options: Mapping[str, Any], module: ModuleType | None = None
+) -> None:
+    """Raise `InputError` on options or a variant that solver `name` does not have.
+
+    `module` is the family's, as `expressing` returns it; without it, what depends on the family is
+    not looked at.
+    """
+    if name in MODULES:
+        solver_module(name).check_options(options, variant)
+    elif variant:
+        raise InputError(f"solver {name} has no variant {variant!r}")
+    elif name in DECOMPOSING:
+        from optsched import decomposing  # imports a solver
+
+        decomposing.check_options(name, options, module)
+    elif options:
+        raise InputError(f"solver {name} has no option {next(iter(options))!r}")
 
 
 def expressing(problem: Problem, name: str) -> ModuleType:

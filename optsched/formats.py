@@ -13,7 +13,7 @@ import json
 import pkgutil
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -25,6 +25,8 @@ from optsched.unpacking import decode
 
 #: Files beyond this size are refused rather than read into memory.
 MAX_BYTES = 2**30
+#: Suffix of neural networks: binary files, of which problems of several families can be made.
+MODEL = ".onnx"
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def formats_by_family() -> dict[str, tuple[Format, ...]]:
 
 def known_suffixes() -> frozenset[str]:
     """Return every suffix that some format uses."""
-    return frozenset(suffix for _, each in _listed(None) for suffix in each.suffixes)
+    return frozenset(suffix for _, each in _listed(None) for suffix in each.suffixes) | {MODEL}
 
 
 def _listed(family: str | None) -> list[tuple[str, Format]]:
@@ -127,8 +129,14 @@ def read_text(text: str, name: str, suffix: str = "", *, family: str | None = No
     )
 
 
-def read_file(path: str | Path) -> Problem:
+def read_file(path: str | Path, model: Mapping[str, Any] | None = None) -> Problem:
     """Return the problem in the file `path`, which may be compressed (gzip, zip of one file).
+
+    Parameters
+    ----------
+    path : str or path
+    model : mapping, optional
+        For ONNX files: see `optsched.problems.scratchpad.models.problem_of_model`.
 
     Raises
     ------
@@ -136,6 +144,17 @@ def read_file(path: str | Path) -> Problem:
         When the file is absent, cannot be read, or states no problem.
     """
     path = Path(path)
+    if path.suffix.lower() == MODEL:
+        from optsched.problems.scratchpad.models import OPTIONS, problem_of_model
+
+        if unknown := sorted(map(str, (model or {}).keys() - set(OPTIONS))):
+            raise InputError(f"unknown option {shown(unknown[0])}: one of {', '.join(OPTIONS)}")
+        try:
+            return problem_of_model(_bytes(path), path.stem, **(model or {}))
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+    if model:
+        raise InputError(f"{path}: {', '.join(model)}: for ONNX models (.onnx) alone")
     text, inner = decode(_bytes(path), str(path))
     if path.suffix.lower() in (".gz", ".zip"):
         path = Path(inner or path.stem)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from optsched.core import InputError, Problem
 from optsched.numbers import shown
@@ -12,7 +14,9 @@ from optsched.numbers import shown
 PACKED = (".gz", ".zip")
 
 
-def load(name_or_path: str | os.PathLike[str]) -> Problem:
+def load(
+    name_or_path: str | os.PathLike[str], *, model: Mapping[str, Any] | None = None
+) -> Problem:
     """Return the problem of a dataset instance or of a file.
 
     Parameters
@@ -20,6 +24,9 @@ def load(name_or_path: str | os.PathLike[str]) -> Problem:
     name_or_path : str or path
         A file of any format read (a file that exists comes first), or a name of the registry
         such as ``"ft10"`` or ``"jsplib/ft10"``; see ``optsched.datasets.names()``.
+    model : mapping, optional
+        For ONNX files: ``family``, ``dims`` (``{"batch": 1}``), ``element_bytes``, ``capacity``;
+        see `optsched.problems.scratchpad.models.problem_of_model`.
 
     Raises
     ------
@@ -33,18 +40,20 @@ def load(name_or_path: str | os.PathLike[str]) -> Problem:
     if not isinstance(name_or_path, str):
         if not isinstance(name_or_path, os.PathLike):
             raise InputError(f"expected a name or a path, not {shown(name_or_path)}")
-        return read_file(Path(name_or_path))
+        return read_file(Path(name_or_path), model)
     name = name_or_path
     if not name.strip():
         raise InputError("expected a dataset instance or a file, not an empty name")
     is_directory = os.path.isdir(name)  # False, too, for what cannot be a path at all
     if os.path.exists(name) and not is_directory:
-        return read_file(name)
+        return read_file(name, model)
     if registry.lookup(name):
+        if model:
+            raise InputError(f"{name}: {', '.join(model)}: for ONNX models (.onnx) alone")
         return load_instance(name)
     suffix = Path(name).suffix.lower()
     if is_directory or os.path.isabs(name) or suffix in known_suffixes() or suffix in PACKED:
-        return read_file(name)  # says what is wrong with the path
+        return read_file(name, model)  # says what is wrong with the path
     raise InputError(
         f"no file and no dataset instance is called {shown(name)}{registry.nearest(name)}"
     )

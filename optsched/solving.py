@@ -8,6 +8,7 @@ A family is a folder of ``optsched.problems`` and its modules are found by name:
 from __future__ import annotations
 
 import atexit
+import inspect
 import math
 import os
 import threading
@@ -27,7 +28,15 @@ from optsched.core import (
     ProvenInfeasible,
 )
 from optsched.exact import asking, run_exact
-from optsched.families import can_express, expressing, family_module, solver_module, solver_names
+from optsched.families import (
+    DECOMPOSING,
+    can_express,
+    check_options,
+    expressing,
+    family_module,
+    solver_module,
+    solver_names,
+)
 from optsched.result import Event, Result, StopReason
 from optsched.search import portfolio
 from optsched.session import Session, hint_from
@@ -71,8 +80,8 @@ def solve(
         The instance.
     solver : str
         ``"auto"`` (what is best for the family), ``"cpsat"``, ``"highs"``, ``"pulp"`` or
-        ``"pulp:NAME"``, ``"native"`` (the family's own search) or ``"heuristic"`` (constructive
-        rules alone).
+        ``"pulp:NAME"``, ``"native"`` (the family's own search), ``"lns"`` (large-neighbourhood
+        search), ``"rolling"`` (rolling horizon) or ``"heuristic"`` (constructive rules alone).
     time_limit : float, optional
         Seconds for everything: heuristics, model building, solving. 0 returns the checked
         heuristic solution. Default: no limit.
@@ -288,12 +297,7 @@ class _Task:
                 known = ", ".join(self._module.FORMULATIONS)
                 raise InputError(f"unknown formulation {choice!r}: one of {known}")
             self._build = partial(self._module.build, formulation=choice)
-        if self._solver is not None:
-            self._solver.check_options(self.options, variant)
-        elif variant:
-            raise InputError(f"solver {name} has no variant {variant!r}")
-        elif self.options:
-            raise InputError(f"solver {name} has no option {next(iter(self.options))!r}")
+        check_options(name, variant, self.options, self._module)
         checked = None if hint is None else hint_from(problem, hint)
         deadline = Deadline(time_limit)
         self.session = Session(problem, deadline, gap_limit=gap_limit, on_event=on_event)
@@ -307,7 +311,7 @@ class _Task:
                 session.offer(self._hint, "hint")
             self._construct()
             if not session.stopped:
-                finished = self._beside(self._work)
+                finished = beside(session, self._work)
         except KeyboardInterrupt:
             session.interrupt()
         except DeadlineExpired:
@@ -349,14 +353,21 @@ class _Task:
         return StopReason.PROOF if self.session.stopped else self._search()
 
     def _portfolio(self, search: ModuleType) -> StopReason:
-        """Native searches on about a third of the cores, the prover on the others."""
+        """Native searches on about a third of the cores, the prover on the others.
+
+        A search may say that it does better on all cores (``alone(problem)``), as in instances
+        that are too large for a model.
+        """
         assert self._solver is not None
         assert self._build is not None
         session = self.session
+        alone = hasattr(search, "alone") and search.alone(self.problem)
         searches = [
             partial(self._native, search, seed=self.seed + k)
-            for k in range(max(1, self.workers // 3))
+            for k in range(self.workers if alone else max(1, self.workers // 3))
         ]
+        if alone:
+            return portfolio.run_alone(session, searches)
         provers = max(1, self.workers - len(searches))
         ask = asking(
             session,
@@ -371,7 +382,9 @@ class _Task:
         return portfolio.run(session, searches, ask, source="cpsat", side_by_side=side_by_side)
 
     def _native(self, search: ModuleType, effort: float | None = None, *, seed: int) -> StopReason:
-        extra = {} if effort is None else {"effort": effort}
+        extra: dict[str, Any] = {} if effort is None else {"effort": effort}
+        if self._companion is None and "workers" in inspect.signature(search.run).parameters:
+            extra["workers"] = self.workers
         reason: StopReason = search.run(self.problem, self.session, seed=seed, **extra)
         return reason
 
@@ -391,52 +404,63 @@ class _Task:
             )
         if self.name == "native":
             return self._native(self._module, seed=self.seed)
+        if self.name in DECOMPOSING:
+            from optsched import decomposing  # imports a solver
+
+            return decomposing.run(
+                self.name,
+                self.session,
+                self._module,
+                workers=self.workers,
+                seed=self.seed,
+                options=self.options,
+            )
         return StopReason.HEURISTIC
 
-    def _beside(self, work: Callable[[], StopReason]) -> StopReason:
-        """Run `work` in a thread; leave it behind when it overruns the deadline or an interrupt.
 
-        What a thread left behind still reports is ignored; solvers in processes of their own are
-        killed by `optsched.solvers.worker`.
-        """
-        session = self.session
-        outcome: list[StopReason] = []
-        failure: list[BaseException] = []
-        # Not thread.join with a time limit: interrupted by Ctrl-C, it takes the thread for ended.
-        ended = threading.Event()
+def beside(session: Session, work: Callable[[], StopReason]) -> StopReason:
+    """Run `work` in a thread; leave it behind when it overruns the deadline or an interrupt.
 
-        def guarded() -> None:
-            try:
-                outcome.append(work())
-            except DeadlineExpired:
-                outcome.append(StopReason.TIME)
-            except ProvenInfeasible as reason:
-                session.prove_infeasible("presolve", str(reason))
-            except OptschedError as error:
-                session.fail(error)
-            except BaseException as error:
-                failure.append(error)
-            finally:
-                _at_work.discard((session, ended))
-                ended.set()
+    What a thread left behind still reports is ignored; solvers in processes of their own are
+    killed by `optsched.solvers.worker`.
+    """
+    outcome: list[StopReason] = []
+    failure: list[BaseException] = []
+    # Not thread.join with a time limit: interrupted by Ctrl-C, it takes the thread for ended.
+    ended = threading.Event()
 
-        _at_work.add((session, ended))
-        thread = threading.Thread(target=guarded, daemon=True, name="optsched solver")
-        thread.start()
-        stopped_at: float | None = None
-        while True:
-            try:
-                if ended.wait(0.05):
-                    break
-            except KeyboardInterrupt:
-                session.interrupt()
-            if session.stopped:
-                # Wake again and again: a solver may have been asked before it had begun.
-                session.wake()
-                now = session.deadline.elapsed()
-                stopped_at = now if stopped_at is None else stopped_at
-                if now > stopped_at + GRACE:
-                    break
-        if failure:
-            raise failure[0]
-        return outcome[0] if outcome else StopReason.TIME
+    def guarded() -> None:
+        try:
+            outcome.append(work())
+        except DeadlineExpired:
+            outcome.append(StopReason.TIME)
+        except ProvenInfeasible as reason:
+            session.prove_infeasible("presolve", str(reason))
+        except OptschedError as error:
+            session.fail(error)
+        except BaseException as error:
+            failure.append(error)
+        finally:
+            _at_work.discard((session, ended))
+            ended.set()
+
+    _at_work.add((session, ended))
+    thread = threading.Thread(target=guarded, daemon=True, name="optsched solver")
+    thread.start()
+    stopped_at: float | None = None
+    while True:
+        try:
+            if ended.wait(0.05):
+                break
+        except KeyboardInterrupt:
+            session.interrupt()
+        if session.stopped:
+            # Wake again and again: a solver may have been asked before it had begun.
+            session.wake()
+            now = session.deadline.elapsed()
+            stopped_at = now if stopped_at is None else stopped_at
+            if now > stopped_at + GRACE:
+                break
+    if failure:
+        raise failure[0]
+    return outcome[0] if outcome else StopReason.TIME

@@ -155,11 +155,12 @@ def test_a_broken_file_names_the_job_and_operation(run, tmp_path):
 
 
 def test_a_feature_without_formulation_is_named(run, tmp_path):
-    path = tmp_path / "breaks.json"
+    path = tmp_path / "setups.json"
     path.write_text(json.dumps(SHOP | {"setup": [[1, 1], [1, 1]]}))
-    code, _, err = run("solve", path)
+    code, _, err = run("solve", path, "--solver", "native")
     assert code == 2
     assert "cannot express setup" in err
+    assert "cpsat" in err
 
 
 def test_pictures_are_written(run, shop, tmp_path):

@@ -263,7 +263,8 @@ def _published(campaign: Campaign) -> list[Row]:
     for file in dict.fromkeys(path.resolve() for path in files):
         with file.open(encoding="utf-8", newline="") as lines:
             for data in csv.DictReader(line for line in lines if not line.startswith("#")):
-                if data["instance"] in campaign.instances:
+                # Lists of best known bounds are no results of one solver.
+                if "solver" in data and data["instance"] in campaign.instances:
                     rows.append(_published_row(campaign, data))
                     text = "{limit_seconds} s, {threads} threads, {hardware}".format(**data)
                     conditions[text] = None

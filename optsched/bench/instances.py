@@ -34,8 +34,9 @@ class Instance:
     size : str
         Such as ``10x5``.
     source : dict
-        ``{"dataset": name}``, ``{"generator": {...}}`` or ``{"file": path}``; with ``sha`` where
-        the campaign keeps a copy of the data.
+        ``{"dataset": name}``, ``{"generator": {...}}`` or ``{"file": path}``; with ``change``
+        where fields of the instance are replaced, and ``sha`` where the campaign keeps a copy of
+        the data.
     sha : str
         Hash of the data; the instance's name does not matter.
     """
@@ -97,12 +98,14 @@ def resolve(entry: Any, folder: Path) -> list[Instance]:
     Parameters
     ----------
     entry : str or dict
-        A dataset name, a file, a glob of either, or ``{"generator": ..., "seeds": [...]}``.
+        A dataset name, a file, a glob of either, ``{"generator": ..., "seeds": [...]}``, or
+        ``{"instance": ..., "change": {...}, "label": ...}``: the instances that a string stands
+        for, with some fields of their JSON form replaced.
     folder : Path
         Where relative paths begin, before the current folder.
     """
     if isinstance(entry, dict):
-        return _generated(entry)
+        return _changed(entry, folder) if "instance" in entry else _generated(entry)
     if not isinstance(entry, str):
         raise InputError(f"instances: {entry!r} is neither a name nor a generator")
     if _GLOB.search(entry):
@@ -133,7 +136,7 @@ def restore(source: dict[str, Any], folder: Path) -> Problem:
 
 def best_known(source: dict[str, Any]) -> Known:
     """Return the registry's bounds of an instance; empty where there are none."""
-    if "dataset" not in source:
+    if "dataset" not in source or "change" in source:
         return Known()
     from optsched import datasets
 
@@ -163,13 +166,17 @@ def _reference(source: dict[str, Any]) -> str:
 @functools.lru_cache(maxsize=512)
 def _load(source: str) -> Problem:
     data = json.loads(source)
+    if "change" in data:
+        change = data.pop("change")
+        problem = _load(_reference(data))
+        return type(problem).from_dict(problem.to_dict() | change)
     if "generator" in data:
         parameters = dict(data["generator"])
         return _generator(parameters.pop("function"))(**parameters)
     from optsched.loading import load
 
-    problem: Problem = load(data.get("dataset") or data["file"])
-    return problem
+    loaded: Problem = load(data.get("dataset") or data["file"])
+    return loaded
 
 
 def _named(name: str) -> Instance:
@@ -183,6 +190,29 @@ def _named(name: str) -> Instance:
 
 def _file(path: Path) -> Instance:
     return _kept(_instance(path.stem, {"file": str(path.resolve())}, ""))
+
+
+def _changed(entry: dict[str, Any], folder: Path) -> list[Instance]:
+    keys = ("instance", "change", "label")
+    for key in entry:
+        if key not in keys:
+            raise InputError(
+                f"instances: unknown key {key!r}{nearest(key, keys)}: {', '.join(keys)}"
+            )
+    name, change = entry["instance"], entry.get("change")
+    if not isinstance(name, str) or not isinstance(change, dict) or not change:
+        raise InputError(f"instances: {entry!r}: expected a name and the fields to change")
+    told = "-".join(f"{key}{value}".replace(" ", "") for key, value in sorted(change.items()))
+    label = entry.get("label", told)
+    if not isinstance(label, str) or not label:
+        raise InputError(f"instances: label {label!r}: expected a string")
+    found = []
+    for base in resolve(name, folder):
+        source = {key: value for key, value in base.source.items() if key != "sha"}
+        source["change"] = change
+        instance = _instance(f"{base.name}-{label}", source, base.size)
+        found.append(_kept(dataclasses.replace(instance, group=base.group)))
+    return found
 
 
 def _generated(entry: dict[str, Any]) -> list[Instance]:

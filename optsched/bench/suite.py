@@ -320,19 +320,13 @@ def _check_solver(solver: str) -> None:
 
 
 def _check_options(solver: str, options: dict[str, Any]) -> None:
-    from optsched.families import solver_module
-    from optsched.solvers import MODULES
+    from optsched.families import check_options
 
     name, _, variant = solver.partition(":")
     if name == "auto" and options:
         name = "cpsat"  # the exact part of what auto stands for takes the options
-    if name in MODULES:
-        if options or variant:
-            solver_module(name).check_options(options, variant)
-    elif variant:
-        raise InputError(f"solver {name} has no variant {variant!r}")
-    elif options and name != "auto":
-        raise InputError(f"solver {name} has no option {next(iter(options))!r}")
+    if options or variant:
+        check_options(name, variant, options)
 
 
 def _check_expressible(

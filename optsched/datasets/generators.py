@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from optsched.core import InputError, IntArray
 from optsched.problems.job_shop.problem import JobShop
+from optsched.problems.rcpsp.problem import Rcpsp
+from optsched.problems.scratchpad.problem import ScratchpadSchedule
 from optsched.problems.single_machine import generate
 from optsched.problems.single_machine.problem import SingleMachine
+from optsched.rcbench import generate as rc_generate
+from optsched.rcbench import infeasible_twin
 
 
 def job_shop(
@@ -88,6 +94,99 @@ def _alternatives(
     return np.concatenate(chosen)
 
 
+#: Breakdowns by severity: share of machines, least and greatest gap, duration.
+BREAKDOWNS = {
+    "low": (0.2, 400, 600, 100),
+    "medium": (0.35, 175, 300, 100),
+    "high": (0.5, 100, 200, 50),
+}
+
+
+def flexible_job_shop(
+    n_jobs: int,
+    n_machines: int,
+    n_operations: int,
+    seed: int = 0,
+    *,
+    durations: tuple[int, int] = (1, 99),
+    breakdowns: str = "none",
+    name: str = "",
+) -> JobShop:
+    """Return a random long flexible job shop, as studies of rolling horizons use them.
+
+    Each operation can run on a random set of machines, of a size uniform from 1 to all of them,
+    and on each of these it takes a time of its own: unrelated machines (the distribution in Li et
+    al., L-RHO, 2025). The same arguments give the same instance, with the same version of NumPy's
+    random generators.
+
+    Parameters
+    ----------
+    n_jobs, n_machines, n_operations : int
+        Size; `n_operations` is that of one job. Usual are 20 x 10 with 30, 40 or 100 operations.
+    seed : int
+        At least 0.
+    durations : (int, int)
+        Durations are uniform between these, both included.
+    breakdowns : str
+        ``"none"``, or a key of `BREAKDOWNS`: some machines have breaks of one length at random
+        intervals, through twice the time that the work takes when shared evenly.
+    name : str
+        Default: ``"flexible-JOBSxMACHINESxOPERATIONS-SEED"``.
+
+    Raises
+    ------
+    InputError
+        When an argument is out of range.
+    """
+    low, high = durations
+    for value, least, what in (
+        (n_jobs, 1, "n_jobs"),
+        (n_machines, 1, "n_machines"),
+        (n_operations, 1, "n_operations"),
+        (seed, 0, "seed"),
+        (low, 0, "the shortest duration"),
+        (high, low, "the longest duration"),
+    ):
+        if value < least:
+            raise InputError(f"{what} {value} is less than {least}")
+    if breakdowns != "none" and breakdowns not in BREAKDOWNS:
+        known = ", ".join(("none", *BREAKDOWNS))
+        raise InputError(f"unknown breakdowns {breakdowns!r}: one of {known}")
+    rng = np.random.default_rng(seed)
+    n_ops = n_jobs * n_operations
+    counts = rng.integers(1, n_machines, size=n_ops, endpoint=True)
+    machine = [np.sort(rng.choice(n_machines, count, replace=False)) for count in counts.tolist()]
+    alt_offset = np.concatenate(([0], np.cumsum(counts)))
+    duration = rng.integers(low, high, size=int(alt_offset[-1]), endpoint=True)
+    horizon = 2 * int(np.minimum.reduceat(duration, alt_offset[:-1]).sum()) // n_machines
+    return JobShop.from_arrays(
+        np.arange(0, n_ops + 1, n_operations),
+        alt_offset,
+        np.concatenate(machine),
+        duration,
+        n_machines=n_machines,
+        calendars=_breakdowns(rng, breakdowns, n_machines, horizon),
+        name=name or f"flexible-{n_jobs}x{n_machines}x{n_operations}-{seed}",
+    )
+
+
+def _breakdowns(
+    rng: np.random.Generator, severity: str, n_machines: int, horizon: int
+) -> dict[int, list[tuple[int, int]]] | None:
+    if severity == "none":
+        return None
+    share, least, most, length = BREAKDOWNS[severity]
+    calendars: dict[int, list[tuple[int, int]]] = {}
+    broken = rng.choice(n_machines, max(1, round(share * n_machines)), replace=False)
+    for machine in np.sort(broken).tolist():
+        breaks = calendars[machine] = []
+        now = int(rng.integers(least, most, endpoint=True))
+        while now < horizon:
+            breaks.append((now, now + length))
+            now += length + int(rng.integers(least, most, endpoint=True))
+    return calendars
+
+
 def potts_van_wassenhove(
     n_jobs: int,
     due_range: float,
@@ -103,3 +202,48 @@ def potts_van_wassenhove(
     return generate.potts_van_wassenhove(
         n_jobs, due_range, tardiness_factor, seed, weighted=weighted
     )
+
+
+def rcbench(
+    level: int,
+    seed: int = 0,
+    *,
+    axes: str = "downtime+windows+disjunctive",
+    twin: bool = False,
+    domain: str = "synthetic",
+) -> Rcpsp:
+    """Return a case of R-ConstraintBench as a project; see `optsched.rcbench.generate`.
+
+    Parameters
+    ----------
+    level, seed : int
+        Number of precedence relations, and which case.
+    axes : str
+        Kinds of constraint on top, joined by ``+``; empty for none.
+    twin : bool
+        The infeasible counterpart instead.
+    domain : str
+        ``"synthetic"`` or ``"migration"``.
+    """
+    on = tuple(axis for axis in axes.split("+") if axis)
+    case, witness = rc_generate(level, on, seed, domain=domain)
+    if twin:
+        case = infeasible_twin(case, witness)
+    return dataclasses.replace(case, id=f"rcbench-{seed}").problem()
+
+
+def scratchpad(
+    network: str,
+    level: str = "M_R",
+    seed: int = 0,
+    *,
+    weights: bool = False,
+    order: str = "free",
+) -> ScratchpadSchedule:
+    """Return the schedule of a network at one of its characteristic capacities.
+
+    See `optsched.problems.scratchpad.generate.instance`.
+    """
+    from optsched.problems.scratchpad import generate as networks
+
+    return networks.instance(network, level, seed, weights=weights, order=order)

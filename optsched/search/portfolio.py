@@ -77,6 +77,24 @@ def run(
     if not side_by_side:
         return _take_turns(session, searches[0], prover)
 
+    threads = _start(session, searches)
+    limit = session.deadline.limit
+    threads[0].join(HEAD_START if limit is None else min(HEAD_START, 0.1 * limit))
+    while not session.stopped:
+        prover.step()
+    for thread in threads:
+        thread.join(0.5)
+    return StopReason.SOLVER
+
+
+def run_alone(session: Session, searches: Sequence[Search]) -> StopReason:
+    """Run searches side by side, a thread each, until they end or the session stops."""
+    for thread in _start(session, searches):
+        thread.join()
+    return session.outcome(StopReason.STEPS)[1]
+
+
+def _start(session: Session, searches: Sequence[Search]) -> list[threading.Thread]:
     def searching(search: Search) -> None:
         try:
             search(None)
@@ -91,13 +109,7 @@ def run(
     ]
     for thread in threads:
         thread.start()
-    limit = session.deadline.limit
-    threads[0].join(HEAD_START if limit is None else min(HEAD_START, 0.1 * limit))
-    while not session.stopped:
-        prover.step()
-    for thread in threads:
-        thread.join(0.5)
-    return StopReason.SOLVER
+    return threads
 
 
 def _take_turns(session: Session, search: Search, prover: _Prover) -> StopReason:

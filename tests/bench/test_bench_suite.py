@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from bench_tools import SMALL, cli, write_suite
 
+import optsched
 from optsched import datasets
+from optsched.bench.instances import Known, best_known, data_hash, restore
 from optsched.bench.peers import find_peer
 from optsched.bench.suite import find_suite, read_suite, suite_folders
 from optsched.core import InputError
@@ -155,3 +157,50 @@ def test_classic_is_242() -> None:
         if fnmatch.fnmatchcase(name, pattern)
     }
     assert len(names) == 242
+
+
+CHANGED = """\
+instances = [
+  { instance = "jsplib/ft0*", change = { buffers = "none", swap = true }, label = "blocking" },
+]
+time_limit = 1
+
+[[solver]]
+solver = "auto"
+"""
+
+
+def test_instances_with_changed_fields(tmp_path: Path) -> None:
+    [instance] = read(tmp_path, CHANGED).instances
+    assert (instance.name, instance.group, instance.size) == ("ft06-blocking", "ft", "6x6")
+    problem = instance.problem()
+    assert "blocking" in problem.features()
+    assert problem.swap
+    # What is known of the instance in the registry says nothing of the changed one.
+    assert best_known(instance.source) == Known()
+    kept = restore(instance.source, tmp_path)
+    assert data_hash(kept) == instance.sha != data_hash(optsched.load("ft06"))
+
+
+def test_changed_instances_are_told_apart_without_a_label(tmp_path: Path) -> None:
+    text = CHANGED.replace(', label = "blocking"', "")
+    [instance] = read(tmp_path, text).instances
+    assert instance.name == "ft06-buffersnone-swapTrue"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("ft0*", "ft66*", "matches no instance"),
+        ("change =", "changes =", "did you mean change"),
+        ('buffers = "none"', 'buffers = "non"', "unknown buffer"),
+        ('buffers = "none"', 'buffer = "none"', "unknown field"),
+        ('{ buffers = "none", swap = true }', "3", "fields to change"),
+        ('{ buffers = "none", swap = true }', "{}", "fields to change"),
+        ('"blocking"', "7", "label"),
+    ],
+)
+def test_changes_that_are_in_error(tmp_path: Path, old: str, new: str, words: str) -> None:
+    assert old in CHANGED
+    with pytest.raises(InputError, match=words):
+        read(tmp_path, CHANGED.replace(old, new))

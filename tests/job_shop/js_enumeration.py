@@ -8,10 +8,8 @@ left is judged as a whole by `brute_force.kinds`, which knows swaps, setups and 
 
 from __future__ import annotations
 
-import itertools
 import random
 from dataclasses import dataclass
-from typing import Any
 
 import brute_force
 from brute_force import Shop

@@ -6,6 +6,7 @@ import random
 import time
 
 import brute_force
+import js_enumeration
 import pytest
 
 import optsched
@@ -13,6 +14,7 @@ from optsched import InputError, JobShop
 from optsched.core import Deadline, DeadlineExpired
 from optsched.problems.job_shop import heuristics
 from optsched.problems.job_shop.heuristics import FORMS, RULES, dispatch
+from optsched.problems.job_shop.insertion import insert_jobs, orders
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -129,3 +131,44 @@ def test_a_schedule_that_misses_a_deadline_is_not_offered() -> None:
     result = optsched.solve(problem, "heuristic")
     assert result.solution is None
     assert result.status in ("UNKNOWN", "INFEASIBLE")
+
+
+# ---- job insertion ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", js_enumeration.KINDS)
+def test_insertion_gives_feasible_schedules(kind: str) -> None:
+    """Of any features; a job set up for itself on a machine that it returns to may not fit."""
+    rng = random.Random(kind)
+    tried = failed = 0
+    while tried < 80:
+        shop = js_enumeration.random_variant(rng, kind)
+        shop.pop("deadline", None)
+        problem = JobShop(**shop)
+        for order in orders(problem, rng, 6):
+            violations = problem.check(insert_jobs(problem, order))
+            if violations and "setup" not in shop:
+                pytest.fail(f"{violations[0]}: {shop}, {order}")
+            failed += bool(violations)
+            tried += 1
+    assert failed < 0.4 * tried
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_insertion_into_a_classic_shop_without_buffers(swap: bool) -> None:
+    problem = JobShop(brute_force.FT10, buffers="none", swap=swap)
+    result = optsched.solve(problem, "heuristic")
+    assert problem.check(result.solution) == []
+    assert result.objective < 2300  # one job after the other takes 5109
+
+
+def test_insertion_uses_gaps() -> None:
+    """Job 2 fits before job 1 on the only machine, though it comes last."""
+    problem = JobShop([[(1, 4), (0, 2)], [(0, 4)], [(0, 4)]], release=[0, 6, 0])
+    assert insert_jobs(problem, [0, 1, 2]).start.tolist() == [0, 4, 6, 0]
+
+
+def test_insertion_keeps_to_a_deadline() -> None:
+    problem = JobShop(brute_force.large_jobs(300, 30), buffers="none")
+    with pytest.raises(DeadlineExpired):
+        insert_jobs(problem, range(300), Deadline(0.0))

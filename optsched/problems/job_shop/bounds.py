@@ -15,6 +15,9 @@ from optsched.problems.job_shop.windows import heads_and_tails, least_gaps
 #: Most distinct sets of eligible machines for which the load of a set is looked at.
 MAX_SETS = 300
 
+#: Above so many operations, bounds get so many seconds, and so much of the time, at most.
+LARGE, LARGE_LIMIT, LARGE_SHARE = 3000, 10.0, 0.05
+
 
 def job_bound(problem: JobShop) -> int:
     """Return the bound on the objective that follows from each job on its own."""
@@ -73,10 +76,11 @@ def machine_sets(problem: JobShop) -> list[tuple[IntArray, int]]:
 def lower_bound(problem: JobShop, deadline: Deadline | None = None) -> int:
     """Return a lower bound on the objective, as strong as the deadline allows.
 
-    For makespan and maximum lateness: the preemptive bound of each machine (Jackson's schedule
-    with heads and tails; Carlier 1982), then a destructive search: a value is refuted when
-    edge-finding (Carlier and Pinson 1989, in the form of Nuijten 1994) with the heads and tails
-    that it implies ends in a contradiction. For the sum objectives: each job on its own.
+    For makespan and maximum lateness: in flexible shops the relaxed assignment of operations to
+    machines (`optsched.problems.job_shop.assignment`); the preemptive bound of each machine
+    (Jackson's schedule with heads and tails; Carlier 1982); then a destructive search: a value is
+    refuted when edge-finding (Carlier and Pinson 1989, in the form of Nuijten 1994) with the heads
+    and tails that it implies ends in a contradiction. For the sum objectives: each job on its own.
 
     Parameters
     ----------
@@ -91,10 +95,19 @@ def lower_bound(problem: JobShop, deadline: Deadline | None = None) -> int:
     best = max(best, machine_bound(problem))
     if deadline is not None and deadline.expired():
         return best
+    if problem.n_ops > LARGE:
+        left = float("inf") if deadline is None else deadline.remaining()
+        deadline = Deadline(min(LARGE_LIMIT, LARGE_SHARE * left))
     head, duration, tail, offset = _delivery(problem)
     from optsched.problems.job_shop import edge_finding  # compiles on import
 
     value = best + offset
+    if problem.flexible:
+        from optsched.problems.job_shop import assignment  # brings in a solver
+
+        relaxed = assignment.relax(problem, (head, duration, tail), least=value, deadline=deadline)
+        if relaxed is not None:
+            value = max(value, relaxed.bound)
     sets = machine_sets(problem)
     for ops, size in sets:
         if deadline is not None and deadline.expired():

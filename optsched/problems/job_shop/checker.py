@@ -15,6 +15,9 @@ from optsched.core import MAX_TIME, BoolArray, InputError, IntArray, Violation
 if TYPE_CHECKING:
     from optsched.problems.job_shop.problem import JobShop, JobShopSolution
 
+#: Sets of entries looked at for an order in which the entries of one instant can happen.
+MOST_ORDERS = 5000
+
 
 def check(problem: JobShop, solution: JobShopSolution) -> list[Violation]:
     """Return every violation of `solution`, in words; an empty list means feasible."""
@@ -320,6 +323,8 @@ def _swaps(
             op = pending[-1].pop()
             if state[op] == 1:
                 cycle = path[path.index(op) :]
+                if _can_enter(problem, solution, departure, int(start[op])):
+                    continue
                 jobs = sorted({int(problem.op_job[o]) for o in cycle})
                 text = (
                     f"jobs {', '.join(map(str, jobs))} exchange machines at {start[op]}, "
@@ -331,3 +336,56 @@ def _swaps(
                 path.append(op)
                 pending.append(waits_for(op))
     return found
+
+
+def _can_enter(problem: JobShop, solution: JobShopSolution, departure: IntArray, now: int) -> bool:
+    """Return whether the entries of one instant have an order in which each machine is empty.
+
+    Operations that pass a machine at one instant have no order of their own, so a cycle through
+    them tells nothing yet. What only passes goes as soon as it can, being in nobody's way; the
+    others are tried in every order, up to `MOST_ORDERS` sets of entries.
+    """
+    start, machine = solution.start, solution.machine
+    entries = np.flatnonzero(start == now).tolist()
+    with_next = _following(problem) & (problem.buffer == 1) & (departure == now)
+    with_next[:-1] &= start[1:] == now  # they leave by entering the next machine
+
+    def empty(op: int, done: frozenset[int]) -> bool:
+        for other in np.flatnonzero((machine == machine[op]) & (departure >= now)).tolist():
+            if other == op or other + 1 == op or start[other] > now:
+                continue
+            if start[other] == now and other not in done:
+                continue
+            if departure[other] > now or (with_next[other] and other + 1 not in done):
+                return False
+        return True
+
+    def enterable(done: frozenset[int]) -> list[int]:
+        return [
+            op
+            for op in entries
+            if op not in done
+            and not (op - 1 in entries and op - 1 not in done and _same_job(problem, op))
+            and empty(op, done)
+        ]
+
+    pending = [frozenset[int]()]
+    seen = set(pending)
+    while pending:
+        done = pending.pop()
+        if len(done) == len(entries):
+            return True
+        if len(seen) > MOST_ORDERS:
+            return False
+        able = enterable(done)
+        passing = [op for op in able if departure[op] == now and not with_next[op]]
+        for op in passing[:1] or able:
+            after = done | {op}
+            if after not in seen:
+                seen.add(after)
+                pending.append(after)
+    return False
+
+
+def _same_job(problem: JobShop, op: int) -> bool:
+    return bool(problem.op_job[op] == problem.op_job[op - 1])

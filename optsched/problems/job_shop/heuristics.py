@@ -8,6 +8,9 @@ free and has something waiting starts the waiting operation of best rank. See Pi
 
 An operation with several eligible machines goes to the one that would finish it first, given what
 is already waiting there.
+
+Shops with breaks, setups or no room to wait are not dispatched but filled job by job; see
+`optsched.problems.job_shop.insertion`.
 """
 
 from __future__ import annotations
@@ -20,17 +23,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from optsched.core import Deadline, InputError, IntArray
+from optsched.problems.job_shop.insertion import insert_jobs, orders
 from optsched.problems.job_shop.problem import JobShop, JobShopSolution
 from optsched.session import Session
 
-#: Features that the rules honour; a deadline they may miss, and then offer nothing.
-SUPPORTS = frozenset(
+#: Features that the dispatching rules honour; a deadline they may miss, and then offer nothing.
+DISPATCHED = frozenset(
     {
         "flexible", "release dates", "deadlines", "lags", "transport",
         "objective makespan", "objective total_weighted_tardiness",
         "objective total_completion_time", "objective maximum_lateness",
     }
 )  # fmt: skip
+#: Features that `construct` honours.
+SUPPORTS = DISPATCHED | {"calendars", "blocking", "no-wait", "setup"}
+#: Operations that job insertion may place in all, and orders of the jobs that it tries at most.
+MOST_PLACED, MOST_ORDERS = 20_000, 60
 
 FORMS = ("non-delay", "semi-active")
 
@@ -93,7 +101,7 @@ def dispatch(
     Parameters
     ----------
     problem : JobShop
-        An instance whose features are among `SUPPORTS`; deadlines are not looked at.
+        An instance whose features are among `DISPATCHED`; deadlines are not looked at.
     rule : str
         A key of `RULES`.
     form : str
@@ -243,7 +251,10 @@ def _ranks(problem: JobShop, rng: random.Random) -> _Ranks:
 
 
 def construct(problem: JobShop, session: Session, seed: int) -> None:
-    """Offer the dispatching schedules to the session until they or the time are at their end."""
+    """Offer constructed schedules to the session until they or the time are at their end."""
+    if not problem.features() <= DISPATCHED:
+        _insert(problem, session, seed)
+        return
     for count, rule in enumerate((rule, form) for form in FORMS for rule in default_rules(problem)):
         # The first rule always runs: a time limit of 0 asks for a heuristic solution.
         if session.stopped and (count or session.solution is not None):
@@ -252,3 +263,14 @@ def construct(problem: JobShop, session: Session, seed: int) -> None:
         solution = dispatch(problem, *rule, seed=seed, deadline=deadline)
         if problem.deadline is None or not problem.check(solution):
             session.offer(solution, f"heuristic:{rule[0]}")
+
+
+def _insert(problem: JobShop, session: Session, seed: int) -> None:
+    """Offer what job insertion finds with several orders of the jobs."""
+    count = min(MOST_ORDERS, max(1, MOST_PLACED // problem.n_ops))
+    for k, order in enumerate(orders(problem, random.Random(seed), count)):
+        if session.stopped and (k or session.solution is not None):
+            return
+        solution = insert_jobs(problem, order, session.deadline if k else None)
+        if not problem.check(solution):
+            session.offer(solution, "heuristic:insertion")

@@ -32,7 +32,9 @@ TM_ROWS = 8
 # Entries of ``ctl``.
 C_MOVES, C_CURRENT, C_BEST, C_IMPROVED, C_PATIENCE, C_TARGET, C_TENURE, C_SPREAD = range(8)
 C_OPS, C_MACHINES, C_STUCK = range(8, 11)
-CTL_SIZE = 16
+# Positions from C_LOW to before C_HIGH may change; they are all, or a window.
+C_LOW, C_HIGH = range(11, 13)
+CTL_SIZE = 20
 
 U1 = np.uint64(1)
 FAR = np.int64(2**62)
@@ -78,18 +80,24 @@ def heads(ix: Any, tm: Any, first: Any, n: Any) -> Any:
         k += U1
 
 
-@kernel(void(IX, TM, int64))
-def tails(ix: Any, tm: Any, last: Any) -> Any:
-    """Recompute the tails of all operations from position `last` of the order down to 0."""
+@kernel(void(IX, TM, int64, int64))
+def tails_within(ix: Any, tm: Any, last: Any, low: Any) -> Any:
+    """Recompute the tails of all operations from position `last` of the order down to `low`."""
     order, ms = ix[ORDER], ix[MS]
     p, gap, tail = tm[P], tm[GAP], tm[TAIL]
     k = np.uint64(last + 1)
-    while k > np.uint64(0):
+    while k > np.uint64(low):
         k -= U1
         i = order[k]
         a = tail[i + U1] + gap[i]
         b = tail[ms[i]]
         tail[i] = (a if a > b else b) + p[i]
+
+
+@kernel(void(IX, TM, int64))
+def tails(ix: Any, tm: Any, last: Any) -> Any:
+    """Recompute the tails of all operations from position `last` of the order down to 0."""
+    tails_within(ix, tm, last, 0)
 
 
 @kernel(int64(TM, U32))
@@ -100,6 +108,20 @@ def longest(tm: Any, last: Any) -> Any:
     for j in range(len(last)):
         i = last[j]
         value = max(value, end[i] + tail[i + U1])
+    return value
+
+
+@kernel(int64(IX, TM, U32, CTL))
+def length(ix: Any, tm: Any, last: Any, ctl: Any) -> Any:
+    """Return the longest path, or in a window the longest through any of its operations."""
+    if ctl[C_LOW] == 0 and ctl[C_HIGH] == ctl[C_OPS]:
+        return longest(tm, last)
+    order = ix[ORDER]
+    p, end, tail = tm[P], tm[END], tm[TAIL]
+    value = np.int64(0)
+    for k in range(ctl[C_LOW], ctl[C_HIGH]):
+        i = order[k]
+        value = max(value, end[i] - p[i] + tail[i])
     return value
 
 
@@ -121,6 +143,7 @@ def load(ix: Any, tm: Any, last: Any, ctl: Any) -> Any:
         ms[latest[m]] = nobody
     heads(ix, tm, 0, n)
     tails(ix, tm, n - 1)
+    ctl[C_LOW], ctl[C_HIGH] = 0, n
     ctl[C_CURRENT] = longest(tm, last)
 
 

@@ -1,8 +1,12 @@
 """The job shop's own search: tabu search and path relinking on the disjunctive graph.
 
-A population of schedules is improved by tabu search (N7 of Zhang et al. 2007) and recombined by
-path relinking (Peng, Lu and Cheng 2015). The kernels run in slices of some 30 ms; between them
-this driver looks at the clock, offers what was found and takes over what others have found.
+A population of schedules is improved by tabu search (N7 of Zhang et al. 2007; in flexible shops
+also the k-insertion of Mastrolilli and Gambardella 2000) and recombined by path relinking (Peng,
+Lu and Cheng 2015; González, Vela and Varela 2015). The kernels run in slices of some 30 ms; between
+them this driver looks at the clock, offers what was found and takes over what others have found.
+
+Long schedules, of thousands of operations, are improved in windows of the order instead, one after
+the other from front to back, since a move then costs no more than in a small shop.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ import contextlib
 import importlib
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 #: Features that this search can express, by the names of `JobShop.features`.
 SUPPORTS: frozenset[str] = frozenset(
     {
+        "flexible",
         "release dates",
         "lags",
         "transport",
@@ -48,6 +53,29 @@ SLICE = 0.03
 OPERATIONS_PER_SECOND = 60_000_000
 
 
+#: Shops of more operations than this are searched in windows of so many operations a machine, at
+#: first; long blocks want longer windows than alternatives do (measured).
+WINDOW_FROM, WINDOW_CLASSIC, WINDOW_FLEXIBLE = 1500, 30, 18
+#: Moves in a window, an operation of it, at first; they double when a sweep gains little.
+EFFORT_FIRST = 0.5
+#: Share by which a sweep must shorten the schedule, lest the next one be more thorough.
+WORTHWHILE = 0.002
+#: Shops of more operations or alternatives than this are left to the search alone.
+ALONE_FROM = 3000
+#: Seconds between two offers of a long search, as a multiple of what an offer takes.
+OFFER_PAUSE = 10.0
+
+Window = tuple[int, int]
+
+
+def window_size(problem: JobShop) -> int:
+    """Return how many operations a tabu search looks at at once; all of them in small shops."""
+    if problem.n_ops <= WINDOW_FROM:
+        return problem.n_ops
+    each = WINDOW_FLEXIBLE if problem.flexible else WINDOW_CLASSIC
+    return min(problem.n_ops, each * problem.n_machines)
+
+
 class _Stop(Exception):
     """The session has stopped, or the moves are used up."""
 
@@ -68,6 +96,8 @@ class _Driver:
         self.pool: list[tuple[int, Order]] = []
         self.apart = 0.0  # distance of two independent schedules
         self.best = int(np.iinfo(np.int64).max)
+        self.window = window_size(shop.problem)
+        self.next_offer = 0.0
 
     def offer(self, value: int, order: Order, source: str) -> None:
         """Offer a schedule to the session when it is the best so far."""
@@ -78,12 +108,25 @@ class _Driver:
                 solution = self.shop.solution(order)
                 self.session.offer(solution, source, claimed=value - self.shop.offset)
 
-    def improve(self, order: Order, patience: int, source: str) -> tuple[int, Order]:
-        """Run a tabu search to its end; offer what it finds on the way."""
+    def improve(
+        self,
+        order: Order,
+        patience: int,
+        source: str,
+        window: Window | None = None,
+        limit: int | None = None,
+    ) -> tuple[int, Order]:
+        """Run a tabu search to its end, or for `limit` moves; offer what it finds on the way.
+
+        In a `window` what the search sees is a part of the schedule, and nothing is offered.
+        """
         shop, session = self.shop, self.session
-        shop.begin(order, patience)
+        shop.begin(order, patience, window)
+        last = None if limit is None else self.moves + limit
         while True:
             moves = self.slice
+            if last is not None:
+                moves = min(moves, last - self.moves)
             if self.max_moves is not None:
                 moves = min(moves, self.max_moves - self.moves)
             bound = session.bound
@@ -91,14 +134,42 @@ class _Driver:
             done = shop.search(moves, -1 if bound is None else int(bound) + shop.offset)
             spent = time.perf_counter() - began
             self.moves += done
-            if shop.best < self.best:
+            if window is None and shop.best < self.best:
                 self.offer(shop.best, shop.best_order(), source)
             if session.stopped or (self.max_moves is not None and self.moves >= self.max_moves):
                 raise _Stop
-            if done < moves or self.beaten():
+            if done < moves or self.moves == last or self.beaten():
                 return shop.best, shop.best_order()
             # Slices do not change what the search does, only how often the clock is read.
             self.slice = int(np.clip(moves * SLICE / max(spent, 1e-4), moves // 2 + 1, 2 * moves))
+
+    def sweep(self, order: Order, effort: float, source: str) -> Order:
+        """Improve a schedule window after window, from its beginning to its end.
+
+        What is before a window keeps its heads and what is behind keeps its tails, so a move
+        costs what the window costs, however long the schedule; and a window that gets shorter
+        shortens the schedule, as far as no longest path goes round it. `effort` is the number of
+        moves in a window, an operation of it.
+        """
+        shop, n = self.shop, self.shop.problem.n_ops
+        size = min(n, self.window)
+        limit = max(1, round(effort * size))
+        step = max(1, size // 2)
+        order = shop.by_start(order)
+        for low in range(-int(self.random.integers(step)), n, step):
+            window = max(0, low), min(n, low + size)
+            if self.beaten():
+                break
+            if window[1] - window[0] < 2:
+                continue
+            _, order = self.improve(order, max(1, limit // 4), source, window, limit)
+            began = time.perf_counter()
+            if began > self.next_offer:
+                self.offer(shop.load(order), order, source)
+                now = time.perf_counter()
+                self.next_offer = now + OFFER_PAUSE * (now - began)
+        self.offer(shop.load(order), order, source)
+        return order
 
     def beaten(self) -> bool:
         """Return whether somebody else has found a better schedule."""
@@ -134,14 +205,33 @@ class _Driver:
             del pool[worst]
         pool.append((value, order))
 
+    def run_long(self, order: Order) -> NoReturn:
+        """Search in a long schedule until `_Stop`: sweeps of windows, whose borders change.
+
+        Sweeps are quick as long as they gain; then they get more and more thorough.
+        """
+        effort = EFFORT_FIRST
+        while True:
+            before = self.best
+            order = self.sweep(order, effort, "window tabu")
+            if self.best > (1 - WORTHWHILE) * before:
+                effort *= 2
+            if self.beaten():
+                order = self.shop.order(self.session.solution)
+
     def run(self, start: JobShopSolution | None) -> None:
         """Search until `_Stop`."""
         shop = self.shop
+        long = self.window < shop.problem.n_ops
+        if start is None and long:
+            start = self.session.solution  # better than what the search would begin with
         order = shop.dispatch(0.0) if start is None else shop.order(start)
         self.offer(shop.load(order), order, "dispatching")
         if self.beaten():
             order = shop.order(self.session.solution)
             self.offer(shop.load(order), order, "tabu")
+        if long:
+            self.run_long(order)
         self.apart = float(shop.distance(order, shop.dispatch(0.5)))
         self.insert(*self.improve(order, FIRST * self.patience, "tabu"))
         while True:
@@ -169,7 +259,7 @@ def run(
     Parameters
     ----------
     problem : JobShop
-        One machine an operation; features within `SUPPORTS`.
+        Features within `SUPPORTS`.
     session : Session
         Receives every improvement; its incumbents from elsewhere are taken over.
     seed : int
@@ -198,14 +288,31 @@ def run(
         max_moves = max(1000, round(effort * OPERATIONS_PER_SECOND / problem.n_ops))
         start = session.solution if start is None else start
         seed += round(1000 * effort)  # turns differ in effort, and should in their random choices
-    from optsched.problems.job_shop.shop import Shop  # compiles on import
-
-    driver = _Driver(Shop(problem, seed), session, seed, max_moves)
+    driver = _Driver(_shop(problem, session, seed), session, seed, max_moves)
     with contextlib.suppress(_Stop):
         driver.run(start)
     if not session.stopped:
         return StopReason.STEPS
     return session.outcome(StopReason.STEPS)[1]
+
+
+def _shop(problem: JobShop, session: Session, seed: int) -> Shop:
+    """Return the matrices of the kernels; the import compiles these."""
+    if problem.flexible:
+        from optsched.problems.job_shop.flexible import FlexibleShop
+
+        return FlexibleShop(problem, seed, session.deadline)
+    from optsched.problems.job_shop.shop import Shop
+
+    return Shop(problem, seed)
+
+
+def alone(problem: JobShop) -> bool:
+    """Return whether the search makes better use of all cores than a prover beside it.
+
+    The models of such shops take long to build, and CP-SAT neither refutes nor finds anything.
+    """
+    return problem.n_ops > ALONE_FROM or len(problem.alt_machine) > ALONE_FROM
 
 
 def warm_up() -> threading.Thread:
@@ -216,4 +323,4 @@ def warm_up() -> threading.Thread:
 
 
 def _compile() -> None:
-    importlib.import_module("optsched.problems.job_shop.shop")
+    importlib.import_module("optsched.problems.job_shop.flexible")

@@ -24,10 +24,13 @@ class Shop:
     Parameters
     ----------
     problem : JobShop
-        One machine an operation; features within `SUPPORTS`.
+        One machine an operation; features within the search's `SUPPORTS`.
     seed : int
         Seed of the kernels' random numbers.
     """
+
+    #: Sizes of the matrices; shops with more to keep have more rows.
+    IX_ROWS, TM_ROWS = kernels.IX_ROWS, kernels.TM_ROWS
 
     def __init__(self, problem: JobShop, seed: int) -> None:
         self.problem = problem
@@ -35,12 +38,10 @@ class Shop:
         width = n + n_jobs + 2
         self.node = np.arange(n) + problem.op_job + 1
         self.last = self.node[problem.job_offset[1:] - 1].astype(np.uint32)
-        self.ix = np.zeros((kernels.IX_ROWS, width), dtype=np.uint32)
+        self.ix = np.zeros((self.IX_ROWS, width), dtype=np.uint32)
         self.ix[kernels.POS] = np.iinfo(np.uint32).max  # dummies stand beyond every position
-        self.ix[kernels.MACHINE, self.node] = problem.alt_machine
-        self.tm = np.zeros((kernels.TM_ROWS, width), dtype=np.int64)
-        self.tm[kernels.P, self.node] = problem.alt_duration
-        self.tm[kernels.GAP, self.node] = gaps(problem)
+        self.tm = np.zeros((self.TM_ROWS, width), dtype=np.int64)
+        self._fill()
         first_dummy = self.node[problem.job_offset[:-1]] - 1
         self.tm[kernels.END, first_dummy] = problem.release
         #: The kernels' longest path minus this is the objective.
@@ -60,6 +61,12 @@ class Shop:
         self.rng = np.random.SeedSequence(seed).generate_state(1, np.uint64) | np.uint64(1)
         size = 1 << int(np.clip(int(n).bit_length() + 5, 14, 18))
         self.tabu = np.zeros(size, dtype=np.int32)
+
+    def _fill(self) -> None:
+        """Set machines, durations and gaps of the operations."""
+        self.ix[kernels.MACHINE, self.node] = self.problem.alt_machine
+        self.tm[kernels.P, self.node] = self.problem.alt_duration
+        self.tm[kernels.GAP, self.node] = gaps(self.problem)
 
     def load(self, order: Order) -> int:
         """Load a linear order of the nodes; return its longest path."""
@@ -95,16 +102,35 @@ class Shop:
         self.ix[kernels.GUIDE, b] = np.arange(len(b))
         return int(paths.distance(self.ix, self.ctl))
 
+    def by_start(self, order: Order) -> Order:
+        """Return the same schedule as the order of its starts, so that windows are of time."""
+        self.load(order)
+        n = self.problem.n_ops
+        nodes = order[:n]
+        end, duration = self.tm[kernels.END, nodes], self.tm[kernels.P, nodes]
+        return self._replaced(order, nodes[np.lexsort((end, end - duration))])
+
+    def _replaced(self, order: Order, nodes: Order) -> Order:
+        return nodes
+
     def relink(self, a: Order, b: Order, share: float) -> Order:
         """Return a schedule at `share` of the way from `a` to `b`."""
         apart = self.distance(a, b)
         paths.relink(self.ix, self.ctl, self.rng, max(1, int(apart * share)))
         return self.ix[kernels.ORDER, : len(a)].copy()
 
-    def begin(self, order: Order, patience: int) -> None:
-        """Start a tabu search at `order`."""
+    def begin(self, order: Order, patience: int, window: tuple[int, int] | None = None) -> None:
+        """Start a tabu search at `order`.
+
+        With a `window` (first position and the one behind the last) only operations there move,
+        among themselves, and what counts is the longest path through them.
+        """
         self.load(order)
         ctl = self.ctl
+        self.ix[kernels.BEST] = self.ix[kernels.ORDER]
+        if window is not None:
+            ctl[kernels.C_LOW], ctl[kernels.C_HIGH] = window
+            ctl[kernels.C_CURRENT] = kernels.length(self.ix, self.tm, self.last, ctl)
         ctl[kernels.C_MOVES] = ctl[kernels.C_IMPROVED] = 0
         ctl[kernels.C_BEST] = np.iinfo(np.int64).max
         ctl[kernels.C_PATIENCE] = patience

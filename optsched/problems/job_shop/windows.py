@@ -5,9 +5,12 @@ Every formulation takes its variable bounds and its big-M constants from here.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from optsched.core import IntArray, ProvenInfeasible
+from optsched.problems.job_shop.calendars import calendars_of
 from optsched.problems.job_shop.problem import NO_DEADLINE, JobShop
 
 
@@ -100,11 +103,64 @@ def windows(problem: JobShop, upper_bound: int | None) -> tuple[IntArray, IntArr
     latest = latest_completions(problem, upper_bound)[problem.op_job] - tail
     tight = np.flatnonzero(head + duration > latest)
     if tight.size:
-        job = int(problem.op_job[tight[0]])
-        last = int(problem.job_offset[job + 1]) - 1
+        last = int(problem.job_offset[problem.op_job[tight[0]] + 1]) - 1
         end = int(head[last] + duration[last])
-        raise ProvenInfeasible(
-            f"job {job} cannot end before {end} (release {problem.release[job]}), "
-            f"but must by {latest[last]}"
-        )
+        raise ProvenInfeasible(_too_late(problem, last, end, int(latest[last])))
+    if len(problem.break_start):
+        head, latest = _between_breaks(problem, head, latest)
     return head, latest
+
+
+def _too_late(problem: JobShop, op: int, end: int, latest: int) -> str:
+    """Return in words that an operation cannot end in time; its job's last gives the job."""
+    job = int(problem.op_job[op])
+    position = op - int(problem.job_offset[job])
+    is_last = op == problem.job_offset[job + 1] - 1
+    what = f"job {job}" if is_last else f"job {job}, operation {position}"
+    first, last = problem.job_offset[job], op + 1
+    used = problem.alt_machine[problem.alt_offset[first] : problem.alt_offset[last]]
+    broken = [m for m in np.unique(used).tolist() if np.diff(problem.break_offset)[m]]
+    breaks = f", breaks of machine {', '.join(map(str, broken))}" if broken else ""
+    return (
+        f"{what} cannot end before {end} (release {problem.release[job]}{breaks}), "
+        f"but must by {latest}"
+    )
+
+
+def _between_breaks(
+    problem: JobShop, head: IntArray, latest: IntArray
+) -> tuple[IntArray, IntArray]:
+    """Tighten earliest starts and latest ends by what the breaks of the machines leave.
+
+    Raises
+    ------
+    ProvenInfeasible
+        When some operation cannot end in time.
+    """
+    calendars = calendars_of(problem)
+    gap = least_gaps(problem).tolist()
+    at = problem.alt_offset.tolist()
+    machine, duration = problem.alt_machine.tolist(), problem.alt_duration.tolist()
+    resumable = problem.resumable.tolist()
+    early, late = head.tolist(), latest.tolist()
+    for first, last in pairwise(problem.job_offset.tolist()):
+        ready = early[first]
+        for op in range(first, last):
+            ready = max(ready, early[op])
+            begins, ends = [], []
+            for alt in range(at[op], at[op + 1]):
+                calendar = calendars[machine[alt]]
+                begin = calendar.earliest_start(ready, duration[alt], resumable[op])
+                begins.append(begin)
+                ends.append(calendar.end(begin, duration[alt], resumable[op]))
+            if min(ends) > late[op]:
+                raise ProvenInfeasible(_too_late(problem, op, min(ends), late[op]))
+            early[op] = min(begins)
+            ready = min(ends) + gap[op]
+        for op in range(last - 1, first, -1):
+            starts = [
+                calendars[machine[alt]].latest_start(late[op], duration[alt], resumable[op])
+                for alt in range(at[op], at[op + 1])
+            ]
+            late[op - 1] = min(late[op - 1], max(starts) - gap[op - 1])
+    return np.array(early, dtype=np.int64), np.array(late, dtype=np.int64)

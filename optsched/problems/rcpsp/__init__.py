@@ -1,0 +1,1 @@
+"""Resource-constrained project scheduling: single and multi-mode, generalized precedence."""

@@ -1,0 +1,1 @@
+"""Operator order, spilling and addresses in a scratchpad memory."""

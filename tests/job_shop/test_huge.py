@@ -1,0 +1,105 @@
+"""Large shops: tabu search in windows of the order, and who works at which size."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import optsched as op
+from optsched.core import Deadline
+from optsched.datasets import generators
+from optsched.problems.job_shop import bounds, cpsat, search
+from optsched.problems.job_shop import kernels as K
+from optsched.problems.job_shop.flexible import FlexibleShop
+from optsched.problems.job_shop.problem import JobShop
+from optsched.problems.job_shop.shop import Shop
+from optsched.result import StopReason
+from optsched.session import Session
+
+
+def shops(seed: int) -> list[Shop]:
+    classic = generators.job_shop(12, 5, seed)
+    flexible = generators.flexible_job_shop(8, 4, 8, seed)
+    return [Shop(classic, seed), FlexibleShop(flexible, seed)]
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_a_window_changes_nothing_outside_and_keeps_times_exact(seed: int):
+    random = np.random.default_rng(seed)
+    for shop in shops(seed):
+        n = shop.problem.n_ops
+        order = shop.by_start(shop.dispatch(0.5))
+        before = shop.load(order)
+        low = int(random.integers(0, n - 20))
+        high = low + int(random.integers(15, 30))
+        shop.begin(order, 10**9, (low, min(high, n)))
+        high = min(high, n)
+        for _ in range(150):
+            assert shop.search(1, -1) == 1
+            end, tail = shop.tm[K.END].copy(), shop.tm[K.TAIL].copy()
+            inside = shop.ix[K.ORDER, low:high].copy()
+            now, ix, tm, ctl = int(shop.ctl[K.C_CURRENT]), shop.ix, shop.tm, shop.ctl
+            shop.ix, shop.tm, shop.ctl = ix.copy(), tm.copy(), ctl.copy()
+            K.load(shop.ix, shop.tm, shop.last, shop.ctl)
+            assert np.array_equal(shop.tm[K.END, inside], end[inside])
+            assert np.array_equal(shop.tm[K.TAIL, inside], tail[inside])
+            through = end[inside] - tm[K.P, inside] + tail[inside]
+            assert now == through.max() <= shop.ctl[K.C_CURRENT]
+            shop.ix, shop.tm, shop.ctl = ix, tm, ctl
+        best = shop.best_order()
+        outside = np.r_[0:low, high:n]
+        assert np.array_equal(best[outside], order[outside])
+        value = shop.load(best)
+        assert value <= before
+        solution = shop.solution(best)
+        assert shop.problem.check(solution) == []
+        assert shop.problem.objective(solution) == value
+
+
+def test_sweeps_shorten_and_end_in_time(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(search, "WINDOW_FROM", 50)
+    monkeypatch.setattr(search, "WINDOW_CLASSIC", 5)
+    monkeypatch.setattr(search, "WINDOW_FLEXIBLE", 8)
+    for problem in (generators.job_shop(20, 8, 1), generators.flexible_job_shop(10, 5, 20, 1)):
+        assert search.window_size(problem) < problem.n_ops
+        session = Session(problem, Deadline())
+        reason = search.run(problem, session, seed=1, max_moves=30_000)
+        assert reason in (StopReason.STEPS, StopReason.PROOF)
+        first, last = session.trace[0], session.trace[-1]
+        assert last.source == "window tabu"
+        assert last.objective < first.objective
+        session = Session(problem, Deadline(0.5))
+        search.run(problem, session, seed=1)
+        assert session.deadline.elapsed() < 2.0
+
+
+def test_large_shops_are_left_to_the_search(monkeypatch: pytest.MonkeyPatch):
+    def refuse(*args: object, **options: object) -> None:
+        raise AssertionError("a model was built")
+
+    monkeypatch.setattr(cpsat, "build", refuse)
+    problem = generators.job_shop(80, 40, 3)
+    assert search.alone(problem)
+    assert not search.alone(generators.job_shop(30, 20, 3))
+    result = op.solve(problem, time_limit=4, workers=2)
+    assert result.status in (op.Status.FEASIBLE, op.Status.OPTIMAL)
+    assert result.bound is not None
+    assert result.time < 6
+
+
+def test_bounds_of_large_shops_keep_to_a_share_of_the_time():
+    problem = generators.job_shop(100, 100, 1)
+    deadline = Deadline(20.0)
+    bound = bounds.lower_bound(problem, deadline)
+    assert bound >= bounds.machine_bound(problem)
+    assert deadline.elapsed() < 10
+
+
+@pytest.mark.slow
+def test_a_million_operations_within_the_time():
+    problem = generators.job_shop(1000, 1000, 1)
+    result = op.solve(problem, time_limit=150, workers=2)
+    assert result.status is op.Status.FEASIBLE
+    assert result.time < 155
+    assert isinstance(problem, JobShop)
+    assert result.objective < 1.7 * result.bound

@@ -1,0 +1,121 @@
+"""MiniMalloc CSV in and out, the C header, and what the readers refuse."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tm_tools import random_instance
+
+import optsched as op
+from optsched import InputError, TensorMemory
+from optsched.core import OptschedError
+from optsched.formats import read_text, write_text
+from optsched.problems.tensor_memory import formats
+
+TEXT = "id,lower,upper,size,alignment,gaps,offset\na,0,4,3,4,1-2 3-4,\nb,2,6,5,1,,8\n"
+
+
+def test_csv_is_read() -> None:
+    expected = TensorMemory(
+        [(0, 4, 3), (2, 6, 5)], alignment=[4, 1], gaps=[[(1, 2), (3, 4)], []], pinned=[None, 8],
+        id=["a", "b"],
+    )  # fmt: skip
+    assert formats.read_csv(TEXT) == expected
+    assert read_text(TEXT, "", ".csv") == expected
+
+
+def test_end_is_inclusive_as_are_gaps_then() -> None:
+    inclusive = "buffer,start,end,size,gaps\na,0,3,3,1-1 3-3\nb,2,5,5,\n"
+    problem = formats.read_csv(inclusive)
+    assert problem.upper.tolist() == [4, 6]
+    assert problem.gaps.tolist() == [[0, 1, 2], [0, 3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "empty"),
+        ("id,lower,upper\n", "line 1: column 'size' is missing"),
+        ("id,lower,upper,size,size\n", "given twice"),
+        ("id,lower,upper,size,colour\n", "unknown column 'colour'"),
+        ("id,lower,upper,size\na,0,x,1\n", "line 2, upper: 'x' is not a whole number"),
+        ("id,lower,upper,size\na,0,4\n", "line 2: 3 fields, the header has 4"),
+        ("id,lower,upper,size,gaps\na,0,4,3,1-2@0:1\n", "line 2, gaps.*not supported"),
+        ("id,lower,upper,size,gaps\na,0,4,3,one\n", "is no gap"),
+        ("id,lower,upper,size\n", "no buffers"),
+        ("id,lower,upper,size\nw,5,4,1\n", r"buffer 0 \('w'\).*inverted"),
+    ],
+)
+def test_bad_csv_is_refused_by_line(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        formats.read_csv(text)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_csv_round_trip(seed: int) -> None:
+    problem = random_instance(seed)
+    again = formats.read_csv(write_text(problem, ".csv"))
+    data, read = problem.to_dict(), again.to_dict()
+    for key in ("buffers", "alignment", "gaps", "pinned", "hint", "alias"):
+        assert data.get(key) == read.get(key), key
+
+
+def test_a_plan_can_be_read_back_and_is_pinned() -> None:
+    problem = TensorMemory([(0, 4, 3), (2, 6, 5)], id=["conv/1", "conv 1"], name="net")
+    solution = op.solve(problem, "heuristic").solution
+    again = formats.read_csv(formats.write_plan(problem, solution))
+    assert again.pinned.tolist() == solution.offset.tolist()
+    header = formats.write_header(problem, solution)
+    assert "#define NET_SIZE 8ULL" in header
+    assert f"#define NET_OFFSET_CONV_1 {solution.offset[0]}ULL" in header
+    assert f"#define NET_OFFSET_CONV_1_1 {solution.offset[1]}ULL" in header
+
+
+def test_banks_do_not_fit_into_csv() -> None:
+    with pytest.raises(op.CannotExpressError, match="banks"):
+        write_text(TensorMemory([(0, 1, 1)], [4, 4]), ".csv")
+
+
+CELL = st.one_of(
+    st.integers(-3, 9).map(str), st.sampled_from(["", "a", "1-2", "1-", "9" * 30, '"'])
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.lists(CELL, min_size=3, max_size=7), max_size=5), st.booleans())
+def test_any_table_is_read_or_refused(rows: list[list[str]], good: bool) -> None:
+    head = "id,lower,upper,size,gaps,alias,offset" if good else "lower,end,size"
+    text = "\n".join([head, *(",".join(row) for row in rows)])
+    with contextlib.suppress(OptschedError):
+        formats.read_csv(text)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=80))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    with contextlib.suppress(OptschedError):
+        formats.read_csv(text)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=4),
+    max_leaves=8,
+)
+
+FIELDS = ("alignment", "gaps", "pinned", "hint", "alias", "banks", "capacity", "id")
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.fixed_dictionaries(
+        {"buffers": st.just([[0, 3, 2], [1, 4, 5]]) | JSON},
+        optional=dict.fromkeys(FIELDS, JSON),
+    )
+)
+def test_any_json_is_read_or_refused(data: dict[str, object]) -> None:
+    with contextlib.suppress(OptschedError):
+        TensorMemory.from_dict(data)
