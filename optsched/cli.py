@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -127,7 +128,22 @@ def solve(
         str | None, typer.Option("--json", metavar="OUT", help="Write the result ('-': stdout).")
     ] = None,
     gantt: Annotated[
-        Path | None, typer.Option(metavar="OUT", help="Draw the schedule: .html, .png, .svg, .pdf.")
+        Path | None,
+        typer.Option(
+            "--gantt",
+            "--picture",
+            metavar="OUT",
+            help="Draw the schedule or memory map: .html, .png, .svg, .pdf.",
+        ),
+    ] = None,
+    out_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="OUT",
+            help="Write the solution in a format of its family's: for memory .csv, .h; else .json.",
+        ),
     ] = None,
     convergence: Annotated[
         Path | None,
@@ -147,6 +163,7 @@ def solve(
     _check_outputs(gantt, convergence, json_out)
     model = _model_options(family, dim, element_bytes, capacity)
     problem = load(instance, model=model)
+    write_plan = None if out_file is None else _plan_writer(problem, out_file)
     if objective is not None:
         problem = _with_objective(problem, objective)
     reference = _best_known(instance) if objective is None else None
@@ -167,7 +184,25 @@ def solve(
     if not quiet:
         progress.summary(result)
     _write(result, json_out, gantt, convergence, quiet=quiet)
+    if write_plan is not None and result.solution is not None:
+        _guard(str(out_file), lambda: write_plan(result.solution))
+        if not quiet:
+            err.print(f"wrote {out_file}", style="dim")
     raise typer.Exit(_exit_code(result))
+
+
+def _plan_writer(problem: Problem, path: Path) -> Callable[[Any], object]:
+    """Return what writes a solution to `path`; refuse an unknown suffix before the solve."""
+    from optsched.families import family_module
+
+    writers = getattr(family_module(problem, "formats"), "PLANS", {})
+    suffix = path.suffix.lower()
+    if suffix == ".json":
+        return lambda solution: solution.to_json(path)
+    if suffix not in writers:
+        known = ", ".join([*writers, ".json"])
+        raise InputError(f"--out {path}: unknown suffix; a {problem.family} is written as {known}")
+    return lambda solution: path.write_text(writers[suffix](problem, solution), encoding="utf-8")
 
 
 def _exit_code(result: Result) -> int:
@@ -202,7 +237,7 @@ def _write(
     if gantt is not None and result.solution is not None:
         from optsched import plotting
 
-        plotting.gantt(result.problem, result.solution, gantt)
+        plotting.draw(result.problem, result.solution, gantt)
     if convergence is not None and result.trace:
         from optsched import plotting
 

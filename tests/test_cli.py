@@ -170,6 +170,22 @@ def test_pictures_are_written(run, shop, tmp_path):
     assert "<html" in trace.read_text()
 
 
+def test_a_plan_is_written_in_the_formats_of_its_family(run, shop, tmp_path):
+    buffers = tmp_path / "buffers.csv"
+    buffers.write_text("id,lower,upper,size\na,0,3,8\nb,0,2,4\nc,2,5,4\n")
+    plan, header, picture = (tmp_path / name for name in ("plan.csv", "plan.h", "map.svg"))
+    assert run("solve", buffers, "-o", plan, "--picture", picture)[0] == 0
+    assert plan.read_text().splitlines()[0] == "id,lower,upper,size,offset"
+    assert "<svg" in picture.read_text()
+    assert run("solve", buffers, "-o", header, "-q")[0] == 0
+    assert "#define" in header.read_text()
+    assert run("solve", shop, "-o", tmp_path / "schedule.json", "-q")[0] == 0
+    assert run("check", shop, tmp_path / "schedule.json")[0] == 0
+    code, _, err = run("solve", shop, "-o", tmp_path / "schedule.csv")
+    assert code == 2
+    assert "unknown suffix" in err
+
+
 def test_datasets_are_listed_and_known(run):
     code, out, _ = run("datasets", "list")
     assert code == 0

@@ -136,6 +136,8 @@ def picture_of(problem: Problem, solution: Any) -> Picture:
         if error.name is None or not module.startswith(error.name):
             raise
         raise InputError(f"gantt: family {problem.family} has no Gantt chart") from error
+    if not hasattr(family, "picture"):
+        raise InputError(f"gantt: family {problem.family} has no Gantt chart")
     picture: Picture = family.picture(problem, solution)
     return picture
 

@@ -17,7 +17,7 @@ from optsched.core import InputError, OptschedError
 from optsched.formats import read_text
 from optsched.plotting import gantt
 from optsched.problems.scratchpad.graph import OUTPUT, OperatorGraph
-from optsched.problems.scratchpad.memory_chart import memory_map
+from optsched.problems.scratchpad.picture import draw
 from optsched.problems.scratchpad.problem import ScratchpadSchedule, ScratchpadSolution
 from tests.scratchpad.instances import random_graph
 
@@ -312,10 +312,10 @@ def test_memory_map_is_drawn(tmp_path: Path) -> None:
     for suffix in ("png", "svg", "html"):
         if suffix == "html":
             pytest.importorskip("plotly")
-        assert memory_map(problem, solution, tmp_path / f"map.{suffix}").stat().st_size > 1000
+        assert draw(problem, solution, tmp_path / f"map.{suffix}").stat().st_size > 1000
     wrong = ScratchpadSolution(solution.order, solution.resident, solution.offset + 9)
-    assert memory_map(problem, wrong, title="wrong") is not None
+    assert draw(problem, wrong, title="wrong") is not None
     with pytest.raises(InputError):
-        memory_map(problem, solution, tmp_path / "map.txt")
+        draw(problem, solution, tmp_path / "map.txt")
     with pytest.raises(InputError, match="has no Gantt chart"):
         gantt(problem, solution)

@@ -263,3 +263,6 @@ FORMATS: tuple[Format, ...] = (
     ),
     json_format(TensorMemory),
 )
+
+#: How a plan is written, by suffix: text of (problem, solution).
+PLANS = {".csv": write_plan, ".h": write_header}

@@ -34,7 +34,7 @@ class _Map:
     warning: str
 
 
-def memory_map(
+def draw(
     problem: ScratchpadSchedule,
     solution: ScratchpadSolution,
     path: str | Path | None = None,
