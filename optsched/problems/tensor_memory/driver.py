@@ -52,6 +52,7 @@ class Part:
         self._tree: Tree | None = None
         self.turn = self._calls = 0
         self.share = 0.5  # where the next target lies between bound and peak
+        self.reach = 1  # sections of the window on either side
 
     def take(self, offset: IntArray) -> bool:
         """Keep offsets that are better than those known."""
@@ -80,6 +81,26 @@ class Part:
             self.take(offset)
         elif self.branches and not self.stopped():
             self._branch(target, nodes)
+
+    def relax(self, nodes: int) -> None:
+        """Look for a proof that a window of time alone does not fit beneath the bound.
+
+        The window grows from the moment of the greatest load while it does fit.
+        """
+        time = self.tree.sections.time
+        centre = int(self.tree.load.argmax())
+        lo, hi = max(0, centre - self.reach), min(len(time), centre + self.reach + 1)
+        if not self.branches or hi - lo == len(time):
+            return
+        end = time[hi] if hi < len(time) else self.blocks.upper.max()
+        tree = Tree(self.blocks.within(int(time[lo]), int(end)), self.stopped)
+        order, look, noise = ORDERS[self.turn % len(ORDERS)]
+        rank, twin = tree.rank(order, noise, self.rng)
+        answer, _ = tree.search(self.bound, nodes, rank, twin, look)
+        if answer == branching.NONE:
+            self.bound = (self.bound // self.step + 1) * self.step
+        elif answer == branching.FOUND:
+            self.reach += 1 + self.reach // 3
 
     def _wheel_turns(self) -> bool:
         """Whether it is the squeaky wheel's turn: rarely where branch and bound does the work."""
@@ -188,6 +209,9 @@ class Driver:
             first = self.fit or (self.rounds < AT_BOUND and part.branches)
             if first or turn % RARELY == 0:
                 part.attempt(goal, nodes)
+                self.report()
+            if turn % RARELY == 2:
+                part.relax(nodes)
                 self.report()
             if first:
                 continue
