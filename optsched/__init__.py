@@ -22,6 +22,7 @@ from optsched.loading import load
 from optsched.problems.job_shop.problem import JobShop, JobShopSolution
 from optsched.problems.job_shop.replan import replan
 from optsched.problems.memory_tiers.problem import MemoryTiers, MemoryTiersSolution
+from optsched.problems.pod_packing.problem import PodPacking, PodPackingSolution
 from optsched.problems.rcpsp.problem import Rcpsp, RcpspSolution
 from optsched.problems.scratchpad.problem import ScratchpadSchedule, ScratchpadSolution
 from optsched.problems.single_machine.problem import SingleMachine, SingleMachineSolution
@@ -39,6 +40,8 @@ __all__ = [
     "MemoryTiersSolution",
     "MissingExtraError",
     "OptschedError",
+    "PodPacking",
+    "PodPackingSolution",
     "Rcpsp",
     "RcpspSolution",
     "Result",

@@ -8,6 +8,8 @@ import numpy as np
 
 from optsched.core import InputError, IntArray
 from optsched.problems.job_shop.problem import JobShop
+from optsched.problems.pod_packing import generate as pod_generate
+from optsched.problems.pod_packing.problem import PodPacking
 from optsched.problems.rcpsp.problem import Rcpsp
 from optsched.problems.scratchpad.problem import ScratchpadSchedule
 from optsched.problems.single_machine import generate
@@ -247,3 +249,21 @@ def scratchpad(
     from optsched.problems.scratchpad import generate as networks
 
     return networks.instance(network, level, seed, weights=weights, order=order)
+
+
+def pod_cluster(
+    n_nodes: int,
+    pods_per_node: int,
+    priorities: int = 4,
+    utilisation: float = 0.95,
+    seed: int = 0,
+    *,
+    name: str = "",
+) -> PodPacking:
+    """Return a random cluster in which the default scheduler leaves pods pending.
+
+    See `optsched.problems.pod_packing.generate.pod_cluster`.
+    """
+    return pod_generate.pod_cluster(
+        n_nodes, pods_per_node, priorities, utilisation, seed, name=name
+    )

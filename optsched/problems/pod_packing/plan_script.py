@@ -1,0 +1,175 @@
+"""A plan for people, and as a shell script of ``kubectl`` commands."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from optsched.core import InputError
+
+if TYPE_CHECKING:
+    from optsched.problems.pod_packing.plan import Plan, Step
+
+_HEAD = r"""#!/usr/bin/env bash
+# Brings the cluster to a new placement, wave by wave. Without --apply every step is a server-side
+# dry run. A pod that has changed since the plan was made stops the script. Nodes are cordoned
+# meanwhile, so that the scheduler does not place what the plan places.
+set -euo pipefail
+case ${1:---dry-run} in
+  --apply) dry='' ;;
+  --dry-run) dry='All' ;;
+  *) echo "usage: $0 [--apply]" >&2; exit 2 ;;
+esac
+
+fresh() { # namespace pod version
+  local now
+  now=$(kubectl get pod -n "$1" "$2" -o 'jsonpath={.metadata.resourceVersion}')
+  [ "$now" = "$3" ] || { echo "stale: $1/$2 is at $now, the plan at $3" >&2; exit 1; }
+}
+
+evict() { # namespace pod version
+  local options="\"preconditions\":{\"resourceVersion\":\"$3\"}"
+  [ -z "$dry" ] || options="$options,\"dryRun\":[\"$dry\"]"
+  kubectl create --raw "/api/v1/namespaces/$1/pods/$2/eviction" -f - <<EOF
+{"apiVersion":"policy/v1","kind":"Eviction",
+ "metadata":{"namespace":"$1","name":"$2"},"deleteOptions":{$options}}
+EOF
+}
+
+bind_pod() { # namespace pod node
+  kubectl create --raw "/api/v1/namespaces/$1/pods/$2/binding${dry:+?dryRun=All}" -f - <<EOF
+{"apiVersion":"v1","kind":"Binding","metadata":{"namespace":"$1","name":"$2"},
+ "target":{"apiVersion":"v1","kind":"Node","name":"$3"}}
+EOF
+}
+
+successor() { # namespace owner: the pending pod that an owner made in place of an evicted one
+  local owner='{.metadata.ownerReferences[0].kind}/{.metadata.ownerReferences[0].name}'
+  kubectl get pods -n "$1" --field-selector spec.nodeName=,status.phase=Pending \
+    -o "jsonpath={range .items[*]}$owner {.metadata.name}{\"\n\"}{end}" |
+    awk -v owner="$2" '$1 == owner {print $2; exit}'
+}
+
+bind_successor() { # namespace owner node
+  if [ -n "$dry" ]; then
+    echo "dry run: the successor of a pod of $2 would go to $3"
+    return
+  fi
+  local pod='' tries=0
+  until pod=$(successor "$1" "$2") && [ -n "$pod" ]; do
+    tries=$((tries + 1))
+    [ "$tries" -le 60 ] || { echo "no successor of $2" >&2; exit 1; }
+    sleep 1
+  done
+  bind_pod "$1" "$pod" "$3"
+  kubectl wait -n "$1" "pod/$pod" --for=condition=Ready --timeout=300s
+}
+"""
+
+
+def diff(plan: Plan) -> str:
+    """Return a line a step, and a summary."""
+    problem = plan.problem
+    before, after = problem.levels(problem.incoming()), problem.levels(plan.solution)
+    lines = []
+    for k, wave in enumerate(plan.waves, 1):
+        lines.append(f"wave {k}")
+        lines += [f"  {_line(plan, step)}" for step in wave]
+    for pod in plan.stuck:
+        lines.append(f"! {problem.pod_name(pod)} cannot reach its node without breaking a rule")
+    lines.append("priority  left out  disruption")
+    rows: dict[int, dict[str, tuple[int, int]]] = {}
+    for (goal, tier), old, new in zip(problem.level_keys(), before, after, strict=True):
+        rows.setdefault(tier, {})[goal] = (old, new)
+    for tier, row in rows.items():
+        old, new = row["unplaced"]
+        lines.append(
+            f"{problem.tiers[tier]:>8}  {f'{old} -> {new}':>8}  {row['disruption'][1]:>10}"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _line(plan: Plan, step: Step) -> str:
+    problem = plan.problem
+    name = problem.pod_name(step.pod)
+    note = "  (to break a cycle)" if step.temporary else ""
+    if step.kind == "evict":
+        return f"- {name}  {problem.node_name(step.source)}{note}"
+    if step.kind == "place":
+        return f"+ {name}  {problem.node_name(step.target)}{note}"
+    source, target = problem.node_name(step.source), problem.node_name(step.target)
+    return f"~ {name}  {source} -> {target}{note}"
+
+
+def script(plan: Plan) -> str:
+    """Return a shell script; its ``--dry-run`` (the default) asks the API server of each step.
+
+    Raises
+    ------
+    InputError
+        When the problem was not read from a cluster, so that it has no versions and owners.
+    """
+    problem = plan.problem
+    if problem.pods is None or problem.versions is None or problem.owners is None:
+        raise InputError("a script needs a problem read by from_kubernetes")
+    nodes = " ".join(shlex.quote(problem.node_name(n)) for n in range(problem.n_nodes))
+    lines = [
+        _HEAD,
+        f"nodes=({nodes})",
+        "closed=$(kubectl get nodes -o 'jsonpath={range .items[?(@.spec.unschedulable==true)]}"
+        '{.metadata.name}{"\\n"}{end}\')',
+        "reopen() {",
+        '  for node in "${nodes[@]}"; do',
+        '    grep -qxF "$node" <<<"$closed" || kubectl uncordon "$node"',
+        "  done",
+        "}",
+        'if [ -z "$dry" ]; then trap reopen EXIT; kubectl cordon "${nodes[@]}"; fi',
+    ]
+    # Nothing is touched before every pod of the plan has been found as it was.
+    seen: set[int] = set()
+    moved: set[int] = set()
+    for wave in plan.waves:
+        for step in wave:
+            if step.pod not in seen:
+                seen.add(step.pod)
+                lines.append(f"fresh {_words(plan, step.pod)} {_version(plan, step.pod)}")
+    for k, wave in enumerate(plan.waves, 1):
+        lines.append(f"echo 'wave {k} of {len(plan.waves)}'")
+        for step in wave:
+            lines += _commands(plan, step, moved)
+    for pod in plan.stuck:
+        lines.append(f"echo {shlex.quote('left as it is: ' + problem.pod_name(pod))}")
+    return "\n".join(lines) + "\n"
+
+
+def _words(plan: Plan, pod: int) -> str:
+    namespace, _, name = plan.problem.pod_name(pod).partition("/")
+    return f"{shlex.quote(namespace)} {shlex.quote(name)}"
+
+
+def _version(plan: Plan, pod: int) -> str:
+    assert plan.problem.versions is not None
+    return shlex.quote(plan.problem.versions[pod])
+
+
+def _commands(plan: Plan, step: Step, moved: set[int]) -> list[str]:
+    """Return the commands of a step; a pod that has been evicted lives on as its successor."""
+    problem = plan.problem
+    assert problem.owners is not None
+    namespace = shlex.quote(problem.pod_name(step.pod).partition("/")[0])
+    owner = shlex.quote(problem.owners[step.pod])
+    target = shlex.quote(problem.node_name(step.target)) if step.target >= 0 else ""
+    commands = []
+    if step.source >= 0:
+        if step.pod in moved:  # at its temporary node it has another name, and no known version
+            commands.append(f"echo 'evict by hand: the successor of a pod of '{owner}; exit 1")
+        else:
+            commands.append(f"evict {_words(plan, step.pod)} {_version(plan, step.pod)}")
+    if step.target >= 0:
+        if step.source >= 0 or step.pod in moved:
+            commands.append(f"bind_successor {namespace} {owner} {target}")
+        else:
+            commands.append(f"bind_pod {_words(plan, step.pod)} {target}")
+    if step.source >= 0:
+        moved.add(step.pod)
+    return commands
