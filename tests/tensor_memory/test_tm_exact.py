@@ -33,6 +33,11 @@ def test_native_search_equals_brute_force(seed: int) -> None:
     agree(random_instance(seed, 6), "native")
 
 
+def test_aliases_of_different_sizes_end_between_multiples_of_the_greatest() -> None:
+    problem = TensorMemory([(2, 5, 1), (5, 6, 7), (2, 5, 7), (3, 6, 2)], alias=[[0, 2], [1, 3]])
+    agree(problem, "native")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1000, 6000))
 def test_native_search_equals_brute_force_at_length(seed: int) -> None:

@@ -43,7 +43,8 @@ class Part:
         pinned = blocks.pin >= 0
         if pinned.any():
             self.bound = max(self.bound, int((blocks.pin + blocks.size)[pinned].max()))
-        self.step = int(np.gcd.reduce(np.concatenate((blocks.size, blocks.pin[pinned]))))
+        # Some best plan has every end at a sum of heights (and pins): peaks go by their divisor.
+        self.step = int(np.gcd.reduce(np.concatenate((blocks.height, blocks.pin[pinned]))))
         if (blocks.alignment > 1).any():
             self.step = int(np.gcd.reduce(np.append(blocks.alignment, self.step)))
         self.bound = -(-self.bound // self.step) * self.step
