@@ -263,9 +263,12 @@ def _published(campaign: Campaign) -> list[Row]:
     for file in dict.fromkeys(path.resolve() for path in files):
         with file.open(encoding="utf-8", newline="") as lines:
             for data in csv.DictReader(line for line in lines if not line.startswith("#")):
-                # Lists of best known bounds are no results of one solver.
-                if "solver" in data and data["instance"] in campaign.instances:
-                    rows.append(_published_row(campaign, data))
+                # Lists of best known bounds are no results of one solver. An instance goes by its
+                # dataset and name only where the name alone is ambiguous.
+                names = (data["instance"], data["instance"].partition("/")[2])
+                name = next((each for each in names if each in campaign.instances), None)
+                if "solver" in data and name is not None:
+                    rows.append(_published_row(campaign, data | {"instance": name}))
                     text = "{limit_seconds} s, {threads} threads, {hardware}".format(**data)
                     conditions[text] = None
     if not rows:
