@@ -103,3 +103,8 @@ def test_a_million_operations_within_the_time():
     assert result.time < 155
     assert isinstance(problem, JobShop)
     assert result.objective < 1.7 * result.bound
+
+
+def test_a_classic_shop_of_two_thousand_operations_is_searched_as_a_whole() -> None:
+    problem = op.load("ta71")
+    assert search.window_size(problem) == problem.n_ops == 2000
