@@ -8,7 +8,7 @@ ifneq ($(MIRROR),)
 export OPTSCHED_DATASETS ?= $(abspath $(MIRROR))
 endif
 
-.PHONY: help demo test test-slow lint format docs smoke notebooks notebooks-check peers clean
+.PHONY: help demo test test-slow test-oracle kube-scheduler lint format docs smoke notebooks notebooks-check wheel peers clean
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -27,6 +27,12 @@ test: $(VENV)/.installed ## run the tests
 
 test-slow: $(VENV)/.installed ## run the long tests, alone on the machine
 	$(BIN)/pytest -m slow
+
+kube-scheduler: ## build the real scheduler, the oracle of the tests of pod packing, into the cache
+	tools/build_kube_scheduler.sh
+
+test-oracle: $(VENV)/.installed ## compare the rules of pod packing with the real scheduler's
+	$(BIN)/pytest tests/pod_packing/test_pod_oracle.py -m slow -rs
 
 lint: $(VENV)/.installed ## ruff and mypy --strict
 	$(BIN)/ruff check .
@@ -55,6 +61,9 @@ notebooks: $(VENV)/.installed ## run all notebooks from top to bottom, in place
 
 notebooks-check: $(VENV)/.installed ## run their short versions; writes nothing
 	$(BIN)/python notebooks/run.py --check
+
+wheel: $(VENV)/.installed ## build wheel and source distribution into dist
+	$(BIN)/python -m hatchling build -d dist -t sdist -t wheel
 
 .venv-pyjobshop/.installed:
 	$(PYTHON) -m venv .venv-pyjobshop

@@ -14,10 +14,11 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import lzma
 import re
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ PEAKS = dict.fromkeys("ABEFGHIK", (1048576, 1048576)) | {
     "D": (986112, 1022976),
     "J": (989184, 1034240),
 }
+#: Files of project scheduling that share a hash: most of the registry is hashes.
+TOGETHER = 4
 #: Best known lower and upper bounds by instance.
 Bounds = dict[str, tuple[int | None, int | None]]
 
@@ -96,7 +99,6 @@ def schedule_opt(mirror: Mirror, dataset: str, base: str, bounds: str, descripti
                 "size": size,
                 "lower": facts["lower_bound"],
                 "upper": facts["upper_bound"],
-                "bytes": entry["bytes"],
                 "sha256": entry["sha256"],
                 "path": entry["path"].removeprefix(base + "/"),
                 "member": _single_member(path),
@@ -164,7 +166,6 @@ def or_library(mirror: Mirror, n_jobs: int, best: str) -> Table:
             # after); those of 100 are best known values.
             "lower": value if n_jobs < 100 else None,
             "upper": value,
-            "bytes": entry["bytes"],
             "sha256": entry["sha256"],
             "path": Path(entry["path"]).name,
             "member": str(k),
@@ -199,7 +200,6 @@ def total_tardiness(mirror: Mirror, file: str) -> Table:
             "size": str(n_jobs),
             "lower": instance["optimum"],
             "upper": instance["optimum"],
-            "bytes": len(content),
             "sha256": hashlib.sha256(content).hexdigest(),
             "path": path.name,
             "member": str(k),
@@ -232,7 +232,6 @@ def memory(
                 "size": str(len(data_lines(text).text) - 1),
                 "lower": lower,
                 "upper": upper,
-                "bytes": entry["bytes"],
                 "sha256": entry["sha256"],
                 "path": entry["path"].removeprefix("benchmarks/"),
                 "member": "" if capacity is None else str(capacity),
@@ -274,7 +273,6 @@ def project_scheduling(
                 "size": _activities_by_resources(mirror.path(entry)),
                 "lower": lower,
                 "upper": upper,
-                "bytes": entry["bytes"],
                 "sha256": entry["sha256"],
                 "path": Path(entry["path"]).name,
                 "member": "",
@@ -288,6 +286,7 @@ def project_scheduling(
         "repository": files[0]["repository"],
         "commit": files[0]["commit"],
         "base": base,
+        "together": str(TOGETHER),
     }
     return Table(name, header, rows)
 
@@ -327,6 +326,38 @@ def engine_bounds(mirror: Mirror) -> Bounds:
         mine = known.get(Path(file).stem, (0, 2**31))
         known[Path(file).stem] = (max(mine[0], int(lower)), min(mine[1], int(upper)))
     return known
+
+
+def gpu_cluster(mirror: Mirror) -> Table:
+    """Return openb: lists of pods, each for the same list of nodes."""
+    nodes = "openb_node_list_all_node.csv"
+    files = {Path(entry["path"]).name: entry for entry in mirror.dataset("openb", "data/csv/")}
+    n_nodes = len(mirror.path(files[nodes]).read_text(encoding="utf-8").splitlines()) - 1
+    rows = []
+    for file in sorted(name for name in files if name.startswith("openb_pod_list_")):
+        n_pods = len(mirror.path(files[file]).read_text(encoding="utf-8").splitlines()) - 1
+        both = b"".join(bytes.fromhex(files[name]["sha256"]) for name in (file, nodes))
+        rows.append(
+            {
+                "name": file.removeprefix("openb_pod_list_").removesuffix(".csv"),
+                "size": f"{n_nodes}x{n_pods}",
+                "lower": None,
+                "upper": None,
+                "sha256": hashlib.sha256(both).hexdigest(),
+                "path": file,
+                "member": "",
+                "source": "Weng et al. 2023",
+            }
+        )
+    header = {
+        "family": "gpu_packing",
+        "description": "shared GPUs of a production cluster, nodes x pods",
+        "repository": files[nodes]["repository"],
+        "commit": files[nodes]["commit"],
+        "base": "data/csv",
+        "beside": nodes,
+    }
+    return Table("openb", header, rows)
 
 
 def project_tables(mirror: Mirror) -> Iterator[Table]:
@@ -381,6 +412,8 @@ def tables(mirror: Mirror) -> Iterator[Table]:
     yield or_library(mirror, 100, "wtbest100b.txt")
     for file in ("n20", "n20-uniform", "n100", "n200", "n500"):
         yield total_tardiness(mirror, file)
+    yield from project_tables(mirror)
+    yield gpu_cluster(mirror)
     yield memory(mirror, "minimalloc", "minimalloc", "memory allocation, least peak: A to K")
     yield memory(
         mirror, "minimalloc", "minimalloc-fit", "memory allocation: A to K within 1048576", 2**20
@@ -390,14 +423,38 @@ def tables(mirror: Mirror) -> Iterator[Table]:
     )
 
 
-def write(table: Table) -> None:
-    """Write one dataset as ``NAME.tsv``."""
-    lines = [f"# {key}: {value}" for key, value in table.header.items()]
-    lines.append("\t".join(COLUMNS))
-    for row in table.rows:
-        lines.append("\t".join("" if row[key] is None else str(row[key]) for key in COLUMNS))
-    text = "\n".join(lines) + "\n"
-    (DATA / f"{table.name}.tsv").write_text(text, encoding="utf-8")
+def pack(tables: Iterable[Table]) -> tuple[str, bytes]:
+    """Return the registry's text and the hashes of files; `registry` says what is in them."""
+    blocks, digests = [], b""
+    for table in sorted(tables, key=lambda table: table.name):
+        constant = {"dataset": table.name} | table.header
+        lines = []
+        for key in COLUMNS:
+            cells = ["" if row[key] is None else str(row[key]) for row in table.rows]
+            if key != "name" and len(set(cells)) == 1:
+                constant[key] = cells[0]
+            elif key == "sha256":
+                digests += _joint(cells, int(table.header.get("together", 1)))
+            else:
+                lines.append("\t".join([key, *cells]))
+        blocks.append("\n".join([f"# {key}: {value}" for key, value in constant.items()] + lines))
+    return "\n\n".join(blocks), digests
+
+
+def _joint(hashes: list[str], size: int) -> bytes:
+    """Return the hashes as bytes; for `size` files, the hash of their digests in a row."""
+    digests = [bytes.fromhex(value) for value in hashes]
+    if size == 1:
+        return b"".join(digests)
+    blocks = (b"".join(digests[k : k + size]) for k in range(0, len(digests), size))
+    return b"".join(hashlib.sha256(block).digest() for block in blocks)
+
+
+def write(tables: Iterable[Table]) -> None:
+    """Write the registry."""
+    text, digests = pack(tables)
+    (DATA / "registry.xz").write_bytes(lzma.compress(text.encode(), preset=9))
+    (DATA / "sha256.bin").write_bytes(digests)
 
 
 def embed(mirror: Mirror, table: Table) -> None:
@@ -421,11 +478,13 @@ def main() -> None:
         raise SystemExit(__doc__)
     mirror = Mirror(Path(sys.argv[1]))
     DATA.mkdir(exist_ok=True)
+    found = []
     for table in tables(mirror):
-        write(table)
+        found.append(table)
         if table.name == "jsplib":
             embed(mirror, table)
         print(f"{table.name}: {len(table.rows)} instances")
+    write(found)
 
 
 if __name__ == "__main__":

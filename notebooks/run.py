@@ -40,8 +40,10 @@ def main() -> None:
     given = parser.parse_args()
     if given.check:
         os.environ["OPTSCHED_NOTEBOOK_SHORT"] = "1"
+    began = time.perf_counter()
     for path in given.notebooks or sorted(FOLDER.glob("*.ipynb")):
         run(path, check=given.check)
+    print(f"all together: {time.perf_counter() - began:.0f} s")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from optsched.core import (
     Violation,
 )
 from optsched.loading import load
+from optsched.problems.gpu_packing.problem import GpuPacking, GpuPackingSolution
 from optsched.problems.job_shop.problem import JobShop, JobShopSolution
 from optsched.problems.job_shop.replan import replan
 from optsched.problems.memory_tiers.problem import MemoryTiers, MemoryTiersSolution
@@ -33,6 +34,8 @@ from optsched.solving import Stream, compile, solve, stream
 __all__ = [
     "CannotExpressError",
     "Event",
+    "GpuPacking",
+    "GpuPackingSolution",
     "InputError",
     "JobShop",
     "JobShopSolution",

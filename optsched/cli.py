@@ -1,4 +1,4 @@
-"""The command line: solve, check, export, datasets, bench, rcbench."""
+"""The command line: solve, check, export, datasets, bench, rcbench, selfcheck."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from optsched.bench.cli import bench_app
 from optsched.core import CannotExpressError, InputError, MissingExtraError, OptschedError, Problem
 from optsched.rcbench.cli import rcbench_app
 from optsched.result import Result, Status
+from optsched.selfcheck.cli import selfcheck
 
 EXIT_SOLVED, EXIT_INFEASIBLE, EXIT_INPUT, EXIT_NOTHING, EXIT_SOLVER = 0, 1, 2, 3, 4
 
@@ -34,6 +35,7 @@ datasets_app = typer.Typer(help="Instances of the literature.", no_args_is_help=
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(bench_app, name="bench")
 app.add_typer(rcbench_app, name="rcbench")
+app.command()(selfcheck)
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -58,12 +60,32 @@ ElementBytes = Annotated[
     int | None, typer.Option(help="Bytes an element of an ONNX model (1: int8).")
 ]
 Capacity = Annotated[int | None, typer.Option(help="Bytes of memory for an ONNX model.")]
+AssumeIgnored = Annotated[
+    bool,
+    typer.Option(
+        "--assume-ignored", help="Leave out, and list, what is not understood of a cluster."
+    ),
+]
+Goal = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE",
+        help="Of a cluster: order, then, slot, price or migration_limit, as in then=used_nodes.",
+    ),
+]
+Explain = Annotated[
+    bool, typer.Option("--explain", help="Of a cluster: why each pod left out is left out.")
+]
 
 
 def _model_options(
-    family: str | None, dim: list[str] | None, element_bytes: int | None, capacity: int | None
+    family: str | None,
+    dim: list[str] | None,
+    element_bytes: int | None,
+    capacity: int | None,
+    assume_ignored: bool,
 ) -> dict[str, Any]:
-    """Return what was said of an ONNX model, as `optsched.load` takes it."""
+    """Return what was said of an ONNX model or a cluster, as `optsched.load` takes it."""
     dims: dict[str, Any] = {}
     for text in dim or []:
         name, separator, value = text.rpartition("=")
@@ -76,6 +98,7 @@ def _model_options(
         dims[name] = sizes if "," in value else sizes[0]
     options: dict[str, Any] = {"family": family, "dims": dims or None}
     options |= {"element_bytes": element_bytes, "capacity": capacity}
+    options |= {"assume_ignored": assume_ignored or None}
     return {key: value for key, value in options.items() if value is not None}
 
 
@@ -102,7 +125,8 @@ def solve(
         typer.Option(
             "--solver",
             "-s",
-            help="auto, cpsat, highs, pulp[:NAME], native, lns, rolling, heuristic.",
+            help="auto, cpsat, highs, pulp[:NAME], minizinc[:NAME], native, lns, rolling, "
+            "heuristic.",
         ),
     ] = "auto",
     time_limit: Annotated[
@@ -142,7 +166,8 @@ def solve(
             "--out",
             "-o",
             metavar="OUT",
-            help="Write the solution in a format of its family's: for memory .csv, .h; else .json.",
+            help="Write the solution in a format of its family's: for memory .csv, .h; for "
+            "clusters the plan as .json, .sh, .diff; else .json.",
         ),
     ] = None,
     convergence: Annotated[
@@ -153,6 +178,9 @@ def solve(
     dim: Dim = None,
     element_bytes: ElementBytes = None,
     capacity: Capacity = None,
+    assume_ignored: AssumeIgnored = False,
+    goal: Goal = None,
+    explain: Explain = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
 ) -> None:
     """Solve INSTANCE, show progress, and print what is proven. Ctrl-C keeps the incumbent."""
@@ -161,8 +189,12 @@ def solve(
     from optsched.solving import solve as run
 
     _check_outputs(gantt, convergence, json_out)
-    model = _model_options(family, dim, element_bytes, capacity)
+    model = _model_options(family, dim, element_bytes, capacity, assume_ignored)
     problem = load(instance, model=model)
+    cluster = _cluster_commands(problem, goal, explain)
+    if cluster is not None:
+        problem = cluster.with_goals(problem, goal or [])
+        err.print(cluster.notice(problem), end="", markup=False)
     write_plan = None if out_file is None else _plan_writer(problem, out_file)
     if objective is not None:
         problem = _with_objective(problem, objective)
@@ -183,6 +215,9 @@ def solve(
         )
     if not quiet:
         progress.summary(result)
+    if cluster is not None and (explain or not quiet):
+        text = cluster.summary(problem, result, explain=explain)
+        (err if json_out == "-" else out).print(text, end="", markup=False)
     _write(result, json_out, gantt, convergence, quiet=quiet)
     if write_plan is not None and result.solution is not None:
         _guard(str(out_file), lambda: write_plan(result.solution))
@@ -191,16 +226,27 @@ def solve(
     raise typer.Exit(_exit_code(result))
 
 
+def _cluster_commands(problem: Problem, goal: list[str] | None, explain: bool) -> Any:
+    """Return the module behind the options of clusters; refuse them for anything else."""
+    from optsched.families import family_module
+
+    module = family_module(problem, "commands")
+    if module is None and (goal or explain):
+        name = "--goal" if goal else "--explain"
+        raise InputError(f"{name} is for clusters, not for a {problem.family}")
+    return module
+
+
 def _plan_writer(problem: Problem, path: Path) -> Callable[[Any], object]:
     """Return what writes a solution to `path`; refuse an unknown suffix before the solve."""
     from optsched.families import family_module
 
     writers = getattr(family_module(problem, "formats"), "PLANS", {})
     suffix = path.suffix.lower()
-    if suffix == ".json":
+    if suffix == ".json" and suffix not in writers:
         return lambda solution: solution.to_json(path)
     if suffix not in writers:
-        known = ", ".join([*writers, ".json"])
+        known = ", ".join(dict.fromkeys([*writers, ".json"]))
         raise InputError(f"--out {path}: unknown suffix; a {problem.family} is written as {known}")
     return lambda solution: path.write_text(writers[suffix](problem, solution), encoding="utf-8")
 
@@ -302,11 +348,13 @@ def check(
     dim: Dim = None,
     element_bytes: ElementBytes = None,
     capacity: Capacity = None,
+    assume_ignored: AssumeIgnored = False,
 ) -> None:
     """Check SOLUTION against INSTANCE: every violation in words, or the objective."""
     from optsched.loading import load
 
-    problem = load(instance, model=_model_options(family, dim, element_bytes, capacity))
+    model = _model_options(family, dim, element_bytes, capacity, assume_ignored)
+    problem = load(instance, model=model)
     data = _read_json(solution, "solution")
     claimed = data.get("objective") if isinstance(data, dict) else None
     if isinstance(data, dict) and "solution" in data:
@@ -331,10 +379,14 @@ def check(
 def export(
     instance: Instance,
     target: Annotated[
-        Path, typer.Argument(metavar="OUT", help="A file ending in .lp, .mps, .json, .txt, .fjs.")
+        Path,
+        typer.Argument(
+            metavar="OUT", help="A file ending in .lp, .mps, .mzn, .dzn, .json, .txt, .fjs."
+        ),
     ],
 ) -> None:
-    """Write INSTANCE as a MILP model (.lp, .mps) or in another format (.json, .txt, .fjs)."""
+    """Write INSTANCE as a MILP (.lp, .mps), in MiniZinc (.mzn, .dzn) or as .json, .txt, .fjs."""
+    from optsched.exporting import SUFFIXES, minizinc_text
     from optsched.formats import write_text
     from optsched.loading import load
     from optsched.solving import compile as build
@@ -346,7 +398,7 @@ def export(
         writer = model.writeLP if suffix == ".lp" else model.writeMPS
         _guard(target, lambda: writer(str(target)))
     else:
-        text = write_text(problem, suffix)
+        text = (minizinc_text if suffix in SUFFIXES else write_text)(problem, suffix)
         _guard(target, lambda: target.write_text(text, encoding="utf-8"))
     err.print(f"wrote {target}", style="dim")
 

@@ -109,11 +109,14 @@ def asking(
     build: Callable[..., Compiled],
     *,
     source: str,
-    workers: int,
+    workers: Callable[[], int],
     seed: int,
     options: Mapping[str, Any],
 ) -> portfolio.Ask:
-    """Return a prover for `optsched.search.portfolio` made of a CP solver and a formulation."""
+    """Return a prover for `optsched.search.portfolio` made of a CP solver and a formulation.
+
+    `workers` tells at each question how many cores it may take.
+    """
 
     def ask(target: int | None, deadline: Deadline, effort: float | None) -> portfolio.Answer:
         try:
@@ -124,6 +127,8 @@ def asking(
                 deadline=deadline,
             )
         except ProvenInfeasible:
+            if target is None:
+                raise  # with the reason why there is no solution at all
             return portfolio.Answer.NO
         except DeadlineExpired:
             return portfolio.Answer.OPEN
@@ -151,12 +156,13 @@ def asking(
                     for interrupt in interrupts:
                         interrupt()
 
+        cores = workers()
         extra = {} if effort is None else {"max_deterministic_time": effort}
         control = Control(
             deadline=deadline,
-            workers=workers,
+            workers=cores,
             seed=seed,
-            options=compiled.options("cpsat", workers) | dict(options) | extra,
+            options=compiled.options("cpsat", cores) | dict(options) | extra,
             variant="",
             hint=None,
             on_solution=on_solution,

@@ -54,7 +54,12 @@ def check_options(
     if name in MODULES:
         solver_module(name).check_options(options, variant)
     elif variant:
-        raise InputError(f"solver {name} has no variant {variant!r}")
+        if name == "heuristic" and module is None:
+            return
+        variants = getattr(module, "VARIANTS", {}) if name == "heuristic" else {}
+        if variant not in variants:
+            known = f": one of {', '.join(variants)}" if variants else ""
+            raise InputError(f"solver {name} has no variant {variant!r}{known}")
     elif name in DECOMPOSING:
         from optsched import decomposing  # imports a solver
 

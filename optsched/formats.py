@@ -48,14 +48,17 @@ class Format:
         Raises `InputError` naming the line at fault.
     write : callable(problem) -> str, optional
         Raises `CannotExpressError` naming what the format cannot hold.
+    options : tuple of str
+        Keywords that `read` takes beside.
     """
 
     name: str
     suffixes: tuple[str, ...]
     description: str
     sniff: Callable[[str], bool]
-    read: Callable[[str, str], Problem]
+    read: Callable[..., Problem]
     write: Callable[[Any], str] | None = None
+    options: tuple[str, ...] = ()
 
 
 # ---- which formats there are ---------------------------------------------------------------------
@@ -89,7 +92,14 @@ def _listed(family: str | None) -> list[tuple[str, Format]]:
 # ---- reading -------------------------------------------------------------------------------------
 
 
-def read_text(text: str, name: str, suffix: str = "", *, family: str | None = None) -> Problem:
+def read_text(
+    text: str,
+    name: str,
+    suffix: str = "",
+    *,
+    family: str | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Problem:
     """Return the problem that `text` states, in whichever known format it is.
 
     Parameters
@@ -103,6 +113,8 @@ def read_text(text: str, name: str, suffix: str = "", *, family: str | None = No
         of one format alone decides.
     family : str, optional
         Only this family's formats.
+    options : mapping, optional
+        What the format's reader takes beside, such as ``assume_ignored`` of a cluster.
 
     Raises
     ------
@@ -112,16 +124,29 @@ def read_text(text: str, name: str, suffix: str = "", *, family: str | None = No
     text = text.removeprefix("\ufeff")
     if not text.strip():
         raise InputError("the file is empty")
-    listed = _listed(family)
+    chosen = _chosen(text, suffix.lower(), _listed(family))
+    for option in options or ():
+        if option not in chosen.options:
+            raise InputError(f"option {option} is not for {chosen.name}: for {_takers(option)}")
+    return chosen.read(text, name, **(options or {}))
+
+
+def _takers(option: str) -> str:
+    """Return for which files an option is."""
+    takers = [each.name for _, each in _listed(None) if option in each.options]
+    return f"{' and '.join(takers) or f'ONNX models ({MODEL})'} alone"
+
+
+def _chosen(text: str, suffix: str, listed: list[tuple[str, Format]]) -> Format:
+    """Return the format of a text."""
     if text.lstrip().startswith("{"):
-        return _json_reader(text, listed).read(text, name)
-    suffix = suffix.lower()
+        return _json_reader(text, listed)
     preferred = [each for _, each in listed if suffix in each.suffixes]
     if len(preferred) == 1:
-        return preferred[0].read(text, name)
+        return preferred[0]
     for each in preferred + [other for _, other in listed if other not in preferred]:
         if each.sniff(text):
-            return each.read(text, name)
+            return each
     first = next(line for line in text.splitlines() if line.strip())
     known = "; ".join(f"{each.name} ({owner})" for owner, each in listed)
     raise InputError(
@@ -136,7 +161,8 @@ def read_file(path: str | Path, model: Mapping[str, Any] | None = None) -> Probl
     ----------
     path : str or path
     model : mapping, optional
-        For ONNX files: see `optsched.problems.scratchpad.models.problem_of_model`.
+        For ONNX files: see `optsched.problems.scratchpad.models.problem_of_model`; for clusters
+        ``assume_ignored``: see `optsched.PodPacking.from_kubernetes`.
 
     Raises
     ------
@@ -153,13 +179,11 @@ def read_file(path: str | Path, model: Mapping[str, Any] | None = None) -> Probl
             return problem_of_model(_bytes(path), path.stem, **(model or {}))
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
-    if model:
-        raise InputError(f"{path}: {', '.join(model)}: for ONNX models (.onnx) alone")
     text, inner = decode(_bytes(path), str(path))
     if path.suffix.lower() in (".gz", ".zip"):
         path = Path(inner or path.stem)
     try:
-        return read_text(text, path.stem, path.suffix)
+        return read_text(text, path.stem, path.suffix, options=model)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
@@ -270,6 +294,9 @@ def _json_reader(text: str, listed: list[tuple[str, Format]]) -> Format:
     family = _json_family(text)
     if isinstance(family, str) and family in readers and _OURS.match(text):
         return readers[family]
+    for _, each in listed:  # JSON of others, that names no family
+        if not each.suffixes and each.sniff(text):
+            return each
     data = parse_json(text)  # raises on bad JSON, with the line
     kind = data.get("optsched", "problem")
     if kind != "problem" or "solution" in data or "trace" in data:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ def load(
     ----------
     name_or_path : str or path
         A file of any format read (a file that exists comes first), or a name of the registry
-        such as ``"ft10"`` or ``"jsplib/ft10"``; see ``optsched.datasets.names()``.
+        such as ``"ft10"`` or ``"jsplib/ft10"``; see ``optsched.datasets.names()``. ``"-"`` is
+        standard input.
     model : mapping, optional
         For ONNX files: ``family``, ``dims`` (``{"batch": 1}``), ``element_bytes``, ``capacity``;
         see `optsched.problems.scratchpad.models.problem_of_model`.
@@ -35,7 +37,7 @@ def load(
     """
     # Registry and readers are imported when first used: ``import optsched`` stays quick.
     from optsched.datasets import load_instance, registry
-    from optsched.formats import known_suffixes, read_file
+    from optsched.formats import known_suffixes, read_file, read_text
 
     if not isinstance(name_or_path, str):
         if not isinstance(name_or_path, os.PathLike):
@@ -44,6 +46,8 @@ def load(
     name = name_or_path
     if not name.strip():
         raise InputError("expected a dataset instance or a file, not an empty name")
+    if name == "-":
+        return _standard_input(lambda text: read_text(text, "input", options=model))
     is_directory = os.path.isdir(name)  # False, too, for what cannot be a path at all
     if os.path.exists(name) and not is_directory:
         return read_file(name, model)
@@ -57,3 +61,14 @@ def load(
     raise InputError(
         f"no file and no dataset instance is called {shown(name)}{registry.nearest(name)}"
     )
+
+
+def _standard_input(read: Callable[[str], Problem]) -> Problem:
+    try:
+        text = sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise InputError(f"standard input: not UTF-8: {error.reason}") from None
+    try:
+        return read(text)
+    except InputError as error:
+        raise InputError(f"standard input: {error}") from error

@@ -95,3 +95,10 @@ def shown(value: Any) -> str:
     text = ascii(value)
     closing = text[0] if text[0] in "'\"" else ""
     return text if len(text) <= 40 else f"{text[:36]}...{closing}"
+
+
+def require_least(*rows: tuple[float, float, str]) -> None:
+    """Raise `InputError` at the first of the rows ``(value, least, what)`` that is less."""
+    for value, least, what in rows:
+        if value < least:
+            raise InputError(f"{what} {value} is less than {least}")

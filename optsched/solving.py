@@ -81,7 +81,8 @@ def solve(
     solver : str
         ``"auto"`` (what is best for the family), ``"cpsat"``, ``"highs"``, ``"pulp"`` or
         ``"pulp:NAME"``, ``"native"`` (the family's own search), ``"lns"`` (large-neighbourhood
-        search), ``"rolling"`` (rolling horizon) or ``"heuristic"`` (constructive rules alone).
+        search), ``"rolling"`` (rolling horizon), ``"heuristic"`` (constructive rules alone) or
+        ``"heuristic:NAME"`` (one rule, where the family names its ``VARIANTS``).
     time_limit : float, optional
         Seconds for everything: heuristics, model building, solving. 0 returns the checked
         heuristic solution. Default: no limit.
@@ -238,14 +239,61 @@ def _best_way(problem: Problem) -> tuple[str, ModuleType | None]:
     """Return the solver that ``auto`` stands for, and the search to run beside it, if any.
 
     A family's own search goes alone where it proves optimality itself (``EXACT``), else beside
-    CP-SAT; without one, CP-SAT goes alone, then MILP.
+    CP-SAT; where it lacks a feature, large-neighbourhood search takes its place, if the family has
+    neighbourhoods. Without either, CP-SAT goes alone, then MILP.
     """
     search = expressing(problem, "native") if can_express(problem, "native") else None
     if search is not None and getattr(search, "EXACT", False):
         return "native", None
     if can_express(problem, "cpsat"):
+        if search is None and can_express(problem, "lns"):
+            search = expressing(problem, "lns")
         return "cpsat", search if problem.integral else None
     return ("highs" if can_express(problem, "highs") else "cpsat"), None
+
+
+def check_limits(time_limit: float | None, workers: int | None, seed: int) -> None:
+    """Raise `InputError` on what no solve takes."""
+    if time_limit is not None and not time_limit >= 0:
+        raise InputError(f"time_limit {time_limit}: give seconds, at least 0, or None")
+    if workers is not None and workers < 1:
+        raise InputError(f"workers {workers} is less than 1")
+    if seed < 0:
+        raise InputError(f"seed {seed} is negative")
+
+
+def conclude(
+    session: Session, finished: StopReason, *, solver: str, seed: int, workers: int
+) -> Result:
+    """Close a session and return its result; raise the error of a part that failed.
+
+    Parameters
+    ----------
+    session : Session
+    finished : StopReason
+        Why it ended, where the session itself does not know better.
+    solver : str
+    seed, workers : int
+        For the record.
+    """
+    session.close()
+    if session.error is not None:
+        raise session.error
+    status, stop = session.outcome(finished)
+    return Result(
+        status=status,
+        stop=stop,
+        objective=session.objective,
+        bound=None if session.infeasible else session.bound,
+        solution=session.solution,
+        trace=tuple(session.trace),
+        time=session.deadline.elapsed(),
+        solver=solver,
+        seed=seed,
+        workers=workers,
+        problem=session.problem,
+        message=session.message,
+    )
 
 
 class _Task:
@@ -263,27 +311,22 @@ class _Task:
         options: Mapping[str, Any],
         on_event: Callable[[Event], None] | None,
     ) -> None:
-        if time_limit is not None and not time_limit >= 0:
-            raise InputError(f"time_limit {time_limit}: give seconds, at least 0, or None")
-        if workers is not None and workers < 1:
-            raise InputError(f"workers {workers} is less than 1")
+        check_limits(time_limit, workers, seed)
         if not 0 <= gap_limit < math.inf:
             raise InputError(f"gap_limit {gap_limit} is not a fraction of at least 0")
-        if seed < 0:
-            raise InputError(f"seed {seed} is negative")
         name, _, variant = solver.partition(":")
         if name not in solver_names():
             raise InputError(
                 f"unknown solver {solver!r}{nearest(name, solver_names())}: "
                 f"one of {', '.join(solver_names())}"
             )
-        beside = None
+        companion = None
         if name == "auto":
-            name, beside = _best_way(problem)
+            name, companion = _best_way(problem)
         self.problem = problem
         self.name = f"{name}:{variant}" if variant else name
         #: The search that runs beside the solver, where the two make a portfolio.
-        self._companion = beside
+        self._companion = companion
         self.options = dict(options)
         self.seed = seed
         self.workers = workers or available_cores()
@@ -318,30 +361,16 @@ class _Task:
             finished = StopReason.TIME
         except ProvenInfeasible as reason:
             session.prove_infeasible("presolve", str(reason))
-        session.close()
-        if session.error is not None:
-            raise session.error
-        status, stop = session.outcome(finished)
-        return Result(
-            status=status,
-            stop=stop,
-            objective=session.objective,
-            bound=None if session.infeasible else session.bound,
-            solution=session.solution,
-            trace=tuple(session.trace),
-            time=session.deadline.elapsed(),
-            solver="auto" if self._companion else self.name,
-            seed=self.seed,
-            workers=self.workers,
-            problem=self.problem,
-            message=session.message,
-        )
+        name = "auto" if self._companion else self.name
+        return conclude(session, finished, solver=name, seed=self.seed, workers=self.workers)
 
     def _construct(self) -> None:
-        """Run the constructive rules, which are quick and never abandoned."""
+        """Run the constructive rules, or the one asked for; quick and never abandoned."""
         heuristics = family_module(self.problem, "heuristics")
         if heuristics is not None and self.problem.features() <= heuristics.SUPPORTS:
-            heuristics.construct(self.problem, self.session, self.seed)
+            one = self._variant if self.name.startswith("heuristic:") else ""
+            rule = heuristics.VARIANTS[one] if one else heuristics.construct
+            rule(self.problem, self.session, self.seed)
 
     def _work(self) -> StopReason:
         """Bounds before search, then whatever was chosen."""
@@ -362,19 +391,26 @@ class _Task:
         assert self._build is not None
         session = self.session
         alone = hasattr(search, "alone") and search.alone(self.problem)
-        searches = [
-            partial(self._native, search, seed=self.seed + k)
-            for k in range(self.workers if alone else max(1, self.workers // 3))
-        ]
+        companion = self._native if hasattr(search, "run") else self._neighbouring
+        at_work = set(range(self.workers if alone else max(1, self.workers // 3)))
+
+        def run_search(k: int, effort: float | None = None) -> None:
+            try:
+                companion(search, effort, seed=self.seed + k)
+            finally:
+                if effort is None:
+                    at_work.discard(k)
+
+        searches = [partial(run_search, k) for k in at_work]
         if alone:
             return portfolio.run_alone(session, searches)
-        provers = max(1, self.workers - len(searches))
         ask = asking(
             session,
             self._solver,
             self._build,
             source="cpsat",
-            workers=provers,
+            # A search that has come to its end leaves its core to the prover.
+            workers=lambda: max(1, self.workers - len(at_work)),
             seed=self.seed,
             options=self.options,
         )
@@ -387,6 +423,17 @@ class _Task:
             extra["workers"] = self.workers
         reason: StopReason = search.run(self.problem, self.session, seed=seed, **extra)
         return reason
+
+    def _neighbouring(
+        self, module: ModuleType, effort: float | None = None, *, seed: int
+    ) -> StopReason:
+        """Large-neighbourhood search on one core; `effort` as in `portfolio.Search`."""
+        from optsched import decomposing  # imports a solver
+
+        options: dict[str, Any] = {}
+        if effort is not None:
+            options = {"effort": min(effort, 1.0), "max_steps": max(1, round(effort))}
+        return decomposing.run_lns(self.session, module, workers=1, seed=seed, options=options)
 
     def _search(self) -> StopReason:
         if self._companion is not None:

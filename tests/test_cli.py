@@ -11,24 +11,8 @@ import numpy as np
 import pytest
 
 import optsched as op
-from optsched import cli
 
 SHOP = {"jobs": [[[0, 3], [1, 2]], [[1, 4], [0, 1]]], "family": "job_shop", "name": "tiny"}
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["optsched", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            code = ended.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture

@@ -58,14 +58,24 @@ def test_the_registry_is_sound() -> None:
             assert (entry.url, entry.commit) == ("", "")
             continue
         assert len(entry.commit) == 40
-        assert entry.bytes > 0
         assert entry.lower is None or entry.upper is None or entry.lower <= entry.upper
         assert entry.url.startswith(f"https://raw.githubusercontent.com/{entry.repository}/")
 
 
 def test_the_registry_stays_small() -> None:
     data = Path(registry.__file__).parent / "data"
-    assert sum(file.stat().st_size for file in data.iterdir()) < 2_000_000
+    assert sum(file.stat().st_size for file in data.iterdir()) < 150_000
+
+
+def test_every_hash_belongs_to_an_instance() -> None:
+    digests = (Path(registry.__file__).parent / "data" / "sha256.bin").read_bytes()
+    stored = {
+        digests[at : at + registry.DIGEST].hex() for at in range(0, len(digests), registry.DIGEST)
+    }
+    of_many = [
+        {entry.sha256 for entry in registry.entries(each.name)} for each in datasets.datasets()
+    ]
+    assert stored == set().union(*(found for found in of_many if len(found) > 1))
 
 
 @pytest.mark.parametrize(
@@ -194,7 +204,6 @@ def check_against_registry(entry: registry.Entry) -> None:
     assert problem.name == entry.name
     assert f"{problem.n_jobs}x{problem.n_machines}" == entry.size, entry.name
     path = file_of(entry)
-    assert path.stat().st_size == entry.bytes
     assert hashlib.sha256(path.read_bytes()).hexdigest() == entry.sha256
 
 
@@ -203,7 +212,7 @@ def check_against_registry(entry: registry.Entry) -> None:
 @pytest.mark.parametrize("dataset", ["jsplib", "fjsplib"])
 def test_every_instance_reads_at_its_published_size(dataset: str) -> None:
     for entry in registry.entries(dataset):
-        if entry.bytes < LARGE:
+        if file_of(entry).stat().st_size < LARGE:
             check_against_registry(entry)
 
 
@@ -211,7 +220,8 @@ def test_every_instance_reads_at_its_published_size(dataset: str) -> None:
 @needs_mirror
 @pytest.mark.usefixtures("mirrored")
 def test_every_large_instance_reads_at_its_published_size() -> None:
-    large = [entry for entry in ENTRIES if entry.bytes >= LARGE and entry.family == "job_shop"]
+    shops = [entry for entry in ENTRIES if entry.family == "job_shop"]
+    large = [entry for entry in shops if file_of(entry).stat().st_size >= LARGE]
     assert len(large) == 10
     for entry in large:
         check_against_registry(entry)
@@ -294,11 +304,17 @@ def server(tmp_path: Path) -> Iterator[str]:
         thread.join()
 
 
-def registered(monkeypatch: pytest.MonkeyPatch, data: bytes, path: str, member: str = "") -> None:
-    """Let ``otherlib/tiny`` be a file of these bytes."""
+def registered(
+    monkeypatch: pytest.MonkeyPatch,
+    data: bytes,
+    path: str,
+    member: str = "",
+    together: tuple[str, ...] = (),
+) -> None:
+    """Let ``otherlib/tiny`` be a file of these bytes (or of these digests, with others)."""
     entry = registry.Entry(
         "tiny", "otherlib", "job_shop", "2x2", 1, 9, "us", "o/r", "c", path,
-        hashlib.sha256(data).hexdigest(), len(data), member,
+        hashlib.sha256(data).hexdigest(), member, together,
     )  # fmt: skip
     table = (datasets.Dataset("otherlib", "job_shop", "", 1), {"tiny": entry})
     tables = {**registry._tables(), "otherlib": table}
@@ -342,6 +358,50 @@ def test_a_download_is_verified(
     with pytest.raises(InputError, match="another sha256 than the registered"):
         datasets.load_instance("tiny")
     assert not (offline / "tiny.txt").exists()
+
+
+def test_files_verified_together(
+    offline: Path, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One hash for several files: each is obtained and verified with the others."""
+    public = tmp_path / "public"
+    files = {f"{name}.txt": TINY + b"\n" * k for k, name in enumerate(("tiny", "small", "odd"))}
+    for name, data in files.items():
+        (public / name).write_bytes(data)
+    digests = b"".join(hashlib.sha256(data).digest() for data in files.values())
+    registered(monkeypatch, digests, "small.txt", together=tuple(files))
+    monkeypatch.setattr(registry.Entry, "url", property(lambda entry: f"{server}/{entry.path}"))
+    problem = datasets.load_instance("tiny")
+    assert isinstance(problem, JobShop)
+    assert sorted(path.name for path in offline.iterdir()) == sorted(files)
+    # What is in the cache serves; a file there that is not the registered one is brought anew.
+    (public / "tiny.txt").unlink()
+    assert datasets.load_instance("tiny") == problem
+    (offline / "odd.txt").write_bytes(b"x")
+    with pytest.raises(InputError, match="the server answered 404"):
+        datasets.load_instance("tiny")
+    (public / "tiny.txt").write_bytes(files["tiny.txt"])
+    assert datasets.load_instance("tiny") == problem
+    # Whichever of them is wrong at its origin, none is used.
+    (offline / "odd.txt").unlink()
+    (public / "odd.txt").write_bytes(TINY)
+    with pytest.raises(InputError, match="another sha256 than the registered"):
+        datasets.load_instance("tiny")
+    assert not list(offline.iterdir())
+    # A mirror that lacks one of them leaves that one to the cache and the origin.
+    mirror = tmp_path / "mirror"
+    for name in ("tiny.txt", "small.txt", "odd.txt"):
+        monkeypatch.setenv("OPTSCHED_DATASETS", str(mirror))
+        (mirror / "o/r").mkdir(parents=True, exist_ok=True)
+        (mirror / "o/r" / name).write_bytes(files[name])
+        (public / name).unlink()
+        if name == "small.txt":
+            with pytest.raises(InputError, match=r"the server answered|another sha256"):
+                datasets.load_instance("tiny")
+    assert datasets.load_instance("tiny") == problem
+    (mirror / "o/r/odd.txt").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"one of .*odd.txt is not the registered.*differs"):
+        datasets.load_instance("tiny")
 
 
 def test_an_instance_that_no_public_file_holds(

@@ -4,6 +4,7 @@ A block with a ``title`` is a file of the page: it is written where a package wo
 """
 
 import importlib
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,3 +86,42 @@ def test_the_reference_names_the_public_face():
     for each in ("solve", "stream", "compile", "load", "Result"):
         assert hasattr(optsched, each)
         assert f"::: optsched.{each}\n" in text
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page):
+    targets = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    local = [target.split("#")[0] for target in targets if not target.startswith(("http", "#"))]
+    for target in local:
+        assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_page_is_in_the_navigation():
+    config = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    for page in PAGES[1:]:
+        assert f": {page.relative_to(ROOT / 'docs').as_posix()}\n" in config, page
+
+
+def test_what_other_pages_quote_is_there():
+    text = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    for name, where in re.findall(r'--8<-- "([^":]+):([^"]+)"', text):
+        quoted = (ROOT / name).read_text(encoding="utf-8")
+        if where.isalpha():
+            assert all(f"--8<-- [{end}:{where}]" in quoted for end in ("start", "end"))
+        else:
+            assert len(quoted.splitlines()) > 5
+
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_are_committed_as_they_ran(path):
+    """From top to bottom, without an error, with their pictures, and not too large."""
+    assert path.stat().st_size < 600_000
+    cells = [c for c in json.loads(path.read_text(encoding="utf-8"))["cells"] if c["source"]]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+    outputs = [output for cell in code for output in cell["outputs"]]
+    assert not [output for output in outputs if output["output_type"] == "error"]
+    assert any("image/png" in output.get("data", {}) for output in outputs)

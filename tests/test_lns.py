@@ -25,6 +25,7 @@ from optsched import (
     StopReason,
     VerificationError,
     Violation,
+    solving,
 )
 from optsched.core import Deadline, Problem, ProvenInfeasible, Solution
 from optsched.problems.job_shop import cutting, neighbourhoods, parts
@@ -503,3 +504,27 @@ def test_on_ray() -> None:
     result = op.solve(problem, "lns", workers=2, options=options)
     assert problem.check(result.solution) == []
     assert result.objective < op.solve(problem, "heuristic").objective
+
+
+def test_auto_searches_neighbourhoods_where_the_family_s_search_lacks_a_feature() -> None:
+    jobs = [[(0, 3), (1, 2)], [(1, 4), (0, 1)]]
+    for shop, beside in (
+        (op.JobShop(jobs), "optsched.problems.job_shop.search"),
+        (op.JobShop(jobs, buffers="none"), "optsched.problems.job_shop.neighbourhoods"),
+    ):
+        name, module = solving._best_way(shop)
+        assert name == "cpsat"
+        assert module is not None
+        assert module.__name__ == beside
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_auto_proves_blocking_shops(workers: int) -> None:
+    rng = np.random.default_rng(5)
+    jobs = [[(int(m), int(rng.integers(1, 30))) for m in rng.permutation(4)] for _ in range(6)]
+    shop = op.JobShop(jobs, buffers="none", swap=True)
+    result = op.solve(shop, time_limit=60, workers=workers)
+    assert result.status is Status.OPTIMAL
+    assert result.solver == "auto"
+    reference = op.solve(shop, solver="cpsat", time_limit=60, workers=1)
+    assert result.objective == reference.objective == result.bound

@@ -80,7 +80,8 @@ def problem_type(family: str) -> type[Problem]:
     except ModuleNotFoundError as error:
         raise InputError(f"there is no family {family!r}") from error
     for value in vars(module).values():
-        if isinstance(value, type) and issubclass(value, Problem) and value is not Problem:
+        # Bases of the class, which may be there too, name no family.
+        if isinstance(value, type) and issubclass(value, Problem) and "family" in vars(value):
             return value
     raise InputError(f"there is no family {family!r}")
 

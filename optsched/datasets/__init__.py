@@ -9,6 +9,7 @@ JobShop(ft10: job shop, 10 jobs x 10 machines, 100 operations, makespan)
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -96,6 +97,12 @@ def load_instance(name: str) -> Problem:
     zipped = path.suffix == ".zip"
     text, inner = decode(path.read_bytes(), str(path), entry.member if zipped else "")
     try:
+        if entry.beside:
+            other = fetching.obtain(dataclasses.replace(entry, path=entry.beside))
+            reader = importlib.import_module(f"optsched.problems.{entry.family}.formats").read_pair
+            name = f"{entry.dataset}/{entry.name}"
+            pair: Problem = reader(decode(other.read_bytes(), str(other))[0], text, name)
+            return pair
         if entry.member and not zipped:
             module = importlib.import_module(f"optsched.problems.{entry.family}.formats")
             # A bare number says nothing without the dataset in front of it.

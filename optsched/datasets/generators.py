@@ -7,8 +7,10 @@ import dataclasses
 import numpy as np
 
 from optsched.core import InputError, IntArray
+from optsched.numbers import require_least
 from optsched.problems.job_shop.problem import JobShop
 from optsched.problems.pod_packing import generate as pod_generate
+from optsched.problems.pod_packing import vm_generate
 from optsched.problems.pod_packing.problem import PodPacking
 from optsched.problems.rcpsp.problem import Rcpsp
 from optsched.problems.scratchpad.problem import ScratchpadSchedule
@@ -52,15 +54,13 @@ def job_shop(
         When an argument is out of range.
     """
     low, high = durations
-    for value, least, what in (
+    require_least(
         (n_jobs, 1, "n_jobs"),
         (n_machines, 1, "n_machines"),
         (seed, 0, "seed"),
         (low, 0, "the shortest duration"),
         (high, low, "the longest duration"),
-    ):
-        if value < least:
-            raise InputError(f"{what} {value} is less than {least}")
+    )
     if not 1 <= flexible <= n_machines:
         raise InputError(f"flexible {flexible} is not between 1 and the {n_machines} machines")
     rng = np.random.default_rng(seed)
@@ -141,16 +141,14 @@ def flexible_job_shop(
         When an argument is out of range.
     """
     low, high = durations
-    for value, least, what in (
+    require_least(
         (n_jobs, 1, "n_jobs"),
         (n_machines, 1, "n_machines"),
         (n_operations, 1, "n_operations"),
         (seed, 0, "seed"),
         (low, 0, "the shortest duration"),
         (high, low, "the longest duration"),
-    ):
-        if value < least:
-            raise InputError(f"{what} {value} is less than {least}")
+    )
     if breakdowns != "none" and breakdowns not in BREAKDOWNS:
         known = ", ".join(("none", *BREAKDOWNS))
         raise InputError(f"unknown breakdowns {breakdowns!r}: one of {known}")
@@ -266,4 +264,22 @@ def pod_cluster(
     """
     return pod_generate.pod_cluster(
         n_nodes, pods_per_node, priorities, utilisation, seed, name=name
+    )
+
+
+def vm_snapshot(
+    n_hosts: int = 280,
+    n_vms: int = 2089,
+    migration_limit: int = 50,
+    seed: int = 0,
+    *,
+    looked_at: int = 0,
+    name: str = "",
+) -> PodPacking:
+    """Return a random snapshot of virtual machines on dual-NUMA hosts, to be rescheduled.
+
+    See `optsched.problems.pod_packing.vm_generate.vm_snapshot`.
+    """
+    return vm_generate.vm_snapshot(
+        n_hosts, n_vms, migration_limit, seed, looked_at=looked_at, name=name
     )

@@ -1,20 +1,28 @@
 """The registry: which instances there are, where they stand in public, what is known of them.
 
-``data/DATASET.tsv`` holds one dataset, written by ``benchmarks/make_registry.py``: comment lines
-``# key: value`` with the family and the origin, then one row an instance.
+``benchmarks/make_registry.py`` writes it as two files. ``data/registry.xz`` is a text of one block
+a dataset, with empty lines between: lines ``# key: value`` hold its name, family, origin and the
+columns in which all instances agree; each other column is a line, tab-separated, its name first.
+``data/sha256.bin`` holds the hashes of datasets of many files as bare bytes, 32 each, in the order
+of the text: they are most of the registry and cannot be compressed. A dataset of thousands of small
+files has one hash for every ``together`` files, so that it takes several files to verify one; that
+of an instance of two files is over both.
 """
 
 from __future__ import annotations
 
 import difflib
 import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 
 from optsched.core import InputError, Number
 from optsched.numbers import shown
 
-COLUMNS = ("name", "size", "lower", "upper", "bytes", "sha256", "path", "member", "source")
+COLUMNS = ("name", "size", "lower", "upper", "sha256", "path", "member", "source")
+#: Bytes of a sha256.
+DIGEST = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +43,15 @@ class Entry:
         The public file: ``OWNER/NAME``, a commit's hash, and the path there. Repository and commit
         are empty where there is no public file in this form: only a mirror holds it then.
     sha256 : str
-        Of the public file.
-    bytes : int
-        Size of the public file.
+        Of the public file; where `together` is not empty, of the digests of all files there, one
+        behind the other.
     member : str
         Which file of the zip archive, or which instance of a file of several; often empty.
+    together : tuple of str
+        Paths of the files that are verified together, that of this instance among them; empty
+        where the file is verified alone.
+    beside : str
+        Path of a second file that the instance needs; often empty.
     """
 
     name: str
@@ -53,8 +65,9 @@ class Entry:
     commit: str
     path: str
     sha256: str
-    bytes: int
     member: str
+    together: tuple[str, ...] = ()
+    beside: str = ""
 
     @property
     def url(self) -> str:
@@ -85,46 +98,56 @@ class Dataset:
 @functools.cache
 def _tables() -> dict[str, tuple[Dataset, dict[str, Entry]]]:
     """Return every dataset with its entries by lower-case name."""
+    import lzma  # not needed by those who bring their own data
+
     folder = resources.files(__package__) / "data"
-    files = sorted((file for file in folder.iterdir()), key=lambda file: file.name)
-    return {
-        file.name.removesuffix(".tsv"): _table(
-            file.name.removesuffix(".tsv"), file.read_text(encoding="utf-8")
-        )
-        for file in files
-        if file.name.endswith(".tsv")
-    }
+    text = lzma.decompress((folder / "registry.xz").read_bytes()).decode()
+    digests = (folder / "sha256.bin").read_bytes()
+    hexadecimal = (digests[at : at + DIGEST].hex() for at in range(0, len(digests), DIGEST))
+    tables = [_table(block.splitlines(), hexadecimal) for block in text.split("\n\n")]
+    return {described.name: (described, entries) for described, entries in tables}
 
 
-def _table(dataset: str, text: str) -> tuple[Dataset, dict[str, Entry]]:
-    header: dict[str, str] = {}
-    entries: dict[str, Entry] = {}
-    for line in text.splitlines():
-        if line.startswith("# "):
-            key, _, value = line[2:].partition(": ")
-            header[key] = value
-            continue
-        cells = dict(zip(COLUMNS, line.split("\t"), strict=True))
-        if cells["name"] == "name":
-            continue
-        base = header["base"]
-        entries[cells["name"].lower()] = Entry(
-            name=cells["name"],
-            dataset=dataset,
+def _table(lines: list[str], digests: Iterator[str]) -> tuple[Dataset, dict[str, Entry]]:
+    """Return one dataset; `digests` hands out the hashes that are not in its text."""
+    cells = (line.split("\t") for line in lines if not line.startswith("# "))
+    columns = {column[0]: column[1:] for column in cells}
+    header = dict(line[2:].split(": ", 1) for line in lines if line.startswith("# "))
+    names, base, size = columns["name"], header["base"], int(header.get("together", 1))
+    if "sha256" not in header:
+        shared = [next(digests) for _ in range(0, len(names), size)]
+        columns["sha256"] = [shared[k // size] for k in range(len(names))]
+    for key in COLUMNS:
+        if key not in columns:
+            columns[key] = [header[key]] * len(names)
+    paths = [f"{base}/{path}" if base else path for path in columns["path"]]
+    blocks = [tuple(paths[k : k + size]) for k in range(0, len(paths), size)] if size > 1 else []
+    beside = f"{base}/{header['beside']}" if "beside" in header else ""
+    if beside:
+        blocks = [(path, beside) for path in paths]
+    entries = {
+        cell["name"].lower(): Entry(
+            name=cell["name"],
+            dataset=header["dataset"],
             family=header["family"],
-            size=cells["size"],
-            lower=_number(cells["lower"]),
-            upper=_number(cells["upper"]),
-            source=cells["source"],
+            size=cell["size"],
+            lower=_number(cell["lower"]),
+            upper=_number(cell["upper"]),
+            source=cell["source"],
             repository=header.get("repository", ""),
             commit=header.get("commit", ""),
-            path=f"{base}/{cells['path']}" if base else cells["path"],
-            sha256=cells["sha256"],
-            bytes=int(cells["bytes"]),
-            member=cells["member"],
+            path=paths[k],
+            sha256=cell["sha256"],
+            member=cell["member"],
+            together=blocks[k // size] if blocks else (),
+            beside=beside,
         )
-    described = Dataset(dataset, header["family"], header["description"], len(entries))
-    return described, entries
+        for k, cell in enumerate(
+            dict(zip(COLUMNS, row, strict=True))
+            for row in zip(*(columns[key] for key in COLUMNS), strict=True)
+        )
+    }
+    return Dataset(header["dataset"], header["family"], header["description"], len(names)), entries
 
 
 def _number(cell: str) -> Number | None:

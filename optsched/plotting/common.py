@@ -160,7 +160,9 @@ def text_colour(hexadecimal: str) -> str:
 
 
 def number(value: Number) -> str:
-    """Return a number for people: integers in full, others to six digits."""
+    """Return a number for people: whole ones in full, others to six digits."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        value = int(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optsched.core import BoolArray, InputError, IntArray
+from optsched.numbers import require_least
 from optsched.rcbench import domain as domains
 from optsched.rcbench.case import Case, Resource, Task
 
@@ -84,15 +85,13 @@ def generate(
     ----------
     .. [1] R. Jain, M. Wetter (2025). R-ConstraintBench: evaluating LLMs on NP-complete scheduling.
     """
-    for value, least, what in (
+    require_least(
         (level, 0, "level"),
         (seed, 0, "seed"),
         (n_tasks, 2, "n_tasks"),
         (n_resources, 1, "n_resources"),
         (n_layers, 2, "n_layers"),
-    ):
-        if value < least:
-            raise InputError(f"{what} {value} is less than {least}")
+    )
     if not 0 <= probability <= 1:
         raise InputError(f"probability {probability} is not between 0 and 1")
     if unknown := [axis for axis in axes if axis not in AXES]:

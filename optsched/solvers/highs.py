@@ -15,8 +15,6 @@ from optsched.solvers.milp import Milp, from_pulp
 from optsched.solvers.worker import remote
 
 BACKEND = "milp"
-#: The bit of that presolve rule.
-DUAL_FIXING = 1 << 12
 #: Seconds between two bounds handed on, at the least.
 BOUND_INTERVAL = 0.1
 
@@ -81,9 +79,10 @@ def serve(job: Any, emit: Callable[[str, Any], None], cancelled: Callable[[], bo
     # With its default gaps HiGHS calls "optimal" what is within 0.01 % of it.
     highs.setOptionValue("mip_rel_gap", 0.0)
     highs.setOptionValue("mip_abs_gap", 0.0)
-    # Dual fixing in presolve cuts off optima of models that mix integer and continuous variables
-    # (HiGHS 1.14; issues 3043, 3073 and 3094 there).
-    highs.setOptionValue("presolve_rule_off", DUAL_FIXING)
+    # Where integer and continuous columns meet in a row, the presolve of HiGHS 1.14 cuts off optima
+    # (stuffing of singleton columns; mended in 1.15, which clashes with OR-Tools 9.15).
+    if milp.integral.any() and not milp.integral.all():
+        highs.setOptionValue("presolve", "off")
     _set_options(highs, options)
     if highs.passModel(_model(milp)) == highspy.HighsStatus.kError:
         raise SolverError("highs: the model was refused")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import re
 import warnings
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -22,12 +23,15 @@ import numpy.typing as npt
 
 from optsched.core import InputError, MissingExtraError, SolverError
 from optsched.solvers.base import Compiled, Control, Verdict, nearest
+from optsched.solvers.dzn import assignments
 
 BACKEND = "minizinc"
 #: The FlatZinc solver when none is named.
 DEFAULT = "gecode"
 #: Seconds between two looks at whether to stop.
 POLL = 0.05
+#: Solvers that count in 32 bits, and would take a larger number for another one without a word.
+SHORT = ("org.gecode.gecode", "org.chuffed.chuffed")
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,8 @@ class Specification:
     path : Path
         The ``.mzn`` file.
     data : dict
-        Parameters by name: numbers, bools, or nested lists of them.
+        Parameters by name: numbers, bools, sets of numbers, or nested lists of these, of which
+        the outer indices count from 1.
     """
 
     path: Path
@@ -52,9 +57,24 @@ class Reference(Compiled):
     Attributes
     ----------
     model : Specification
+        The whole problem.
     """
 
     model: Specification
+
+    def stage(self, done: list[Any]) -> Specification | None:
+        """Return what to solve next, None at the end.
+
+        Parameters
+        ----------
+        done : list
+            The optimal values of the stages before: of most families there is one, the whole.
+        """
+        return None if done else self.model
+
+    def value(self, values: Any, cost: float) -> float:
+        """Return the problem's objective, where `cost` is the model's."""
+        return cost
 
     def hint(self, solution: Any) -> npt.NDArray[np.float64]:
         """Return nothing: MiniZinc takes no hint."""
@@ -88,32 +108,49 @@ def run(compiled: Compiled, control: Control) -> Verdict:
         return asyncio.run(_run(compiled, control))
 
 
-async def _run(compiled: Compiled, control: Control) -> Verdict:
+async def _run(compiled: Any, control: Control) -> Verdict:
+    done: list[Any] = []
+    while (specification := compiled.stage(done)) is not None:
+        verdict, values, cost = await _solve(specification, compiled, control)
+        if verdict is not Verdict.OPTIMAL:
+            return verdict
+        done.append(values)
+    control.on_bound(compiled.value(values, cost))
+    return Verdict.OPTIMAL
+
+
+async def _solve(
+    specification: Specification, compiled: Any, control: Control
+) -> tuple[Verdict, Any, float]:
+    """Solve one model; return the verdict, and values and cost of the last solution."""
     import minizinc
 
     solver = _solver(control.variant or DEFAULT)
-    specification = compiled.model
     instance = minizinc.Instance(solver, minizinc.Model(specification.path))
-    for name, value in specification.data.items():
-        instance[name] = value
-    remaining = control.deadline.remaining()
-    limit = timedelta(seconds=remaining) if math.isfinite(remaining) else None
+    # Not as JSON, which is what the package makes of data: MiniZinc 2.6 cuts numbers in it to 2^31.
+    instance.add_string(assignments(specification.data))
     flags = solver.stdFlags
-    outcome: list[Any] = []
-    objective: list[float] = []
+    status = minizinc.Status.UNKNOWN
+    values: Any = None
+    cost = math.nan
 
     async def solve() -> None:
+        nonlocal status, values, cost
+        if solver.id in SHORT:
+            await asyncio.to_thread(_refuse_large, instance, solver.name, _rest(control))
+        if control.deadline.expired():
+            return
         found = instance.solutions(
-            timeout=limit,
+            timeout=_rest(control),
             intermediate_solutions=True if "-i" in flags or "-a" in flags else None,
             processes=control.workers if "-p" in flags else None,
             random_seed=control.seed if "-r" in flags else None,
         )
         async for result in found:
-            outcome.append(result.status)
+            status = result.status
             if result.solution is not None:
-                objective.append(result.objective)
-                control.on_solution(vars(result.solution), result.objective)
+                values, cost = vars(result.solution), result.objective
+                control.on_solution(values, compiled.value(values, cost))
 
     task = asyncio.create_task(solve())
     while not task.done():
@@ -125,13 +162,29 @@ async def _run(compiled: Compiled, control: Control) -> Verdict:
             await task
         except minizinc.MiniZincError as error:
             raise SolverError(f"minizinc: {str(error).strip()[:2000]}") from error
-    status = outcome[-1] if outcome else minizinc.Status.UNKNOWN
-    if status is minizinc.Status.UNSATISFIABLE:
-        return Verdict.INFEASIBLE
-    if status is minizinc.Status.OPTIMAL_SOLUTION:
-        control.on_bound(objective[-1])
-        return Verdict.OPTIMAL
-    return Verdict.STOPPED
+    verdict = {
+        minizinc.Status.UNSATISFIABLE: Verdict.INFEASIBLE,
+        minizinc.Status.OPTIMAL_SOLUTION: Verdict.OPTIMAL,
+    }.get(status, Verdict.STOPPED)
+    return verdict, values, cost
+
+
+def _rest(control: Control) -> timedelta | None:
+    """Return the time that is left, None without a limit."""
+    remaining = control.deadline.remaining()
+    return timedelta(seconds=max(remaining, 0.001)) if math.isfinite(remaining) else None
+
+
+def _refuse_large(instance: Any, name: str, limit: timedelta | None) -> None:
+    """Raise `InputError` where the compiled model holds numbers that do not fit in 32 bits."""
+    with instance.flat(timeout=limit) as (flat, _, _):
+        numbers = re.findall(r"\d{10,}", Path(flat.name).read_text(encoding="utf-8"))
+    largest = max(map(int, numbers), default=0)
+    if largest >= 2**31 - 2:
+        raise InputError(
+            f"{name} counts to 2^31, and in the model of this instance there are numbers up to "
+            f"{largest:,}; other MiniZinc solvers (solver='minizinc:NAME') count further"
+        )
 
 
 @cache

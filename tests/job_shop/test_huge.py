@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -85,6 +87,32 @@ def test_large_shops_are_left_to_the_search(monkeypatch: pytest.MonkeyPatch):
     assert result.status in (op.Status.FEASIBLE, op.Status.OPTIMAL)
     assert result.bound is not None
     assert result.time < 6
+
+
+def test_effort_of_sweeps_stays_within_reason(monkeypatch: pytest.MonkeyPatch):
+    """Sweeps that others break off, or that find no move to make, must not get ever longer."""
+    monkeypatch.setattr(search, "WINDOW_FROM", 50)
+    monkeypatch.setattr(search, "WINDOW_CLASSIC", 5)
+    problem = generators.job_shop(20, 8, 1)
+    session = Session(problem, Deadline())
+    driver = search._Driver(search._shop(problem, session, 1), session, 1, None)
+    efforts: list[float] = []
+
+    def sweep(order: object, effort: float, source: str) -> object:
+        efforts.append(effort)
+        if len(efforts) > 200:
+            raise search._Stop
+        return order
+
+    monkeypatch.setattr(driver, "sweep", sweep)
+    with contextlib.suppress(search._Stop):
+        driver.run(None)
+    assert max(efforts) == search.EFFORT_MOST
+    monkeypatch.setattr(driver, "beaten", lambda: True)
+    efforts.clear()
+    with contextlib.suppress(search._Stop):
+        driver.run(session.solution)
+    assert set(efforts) == {search.EFFORT_FIRST}
 
 
 def test_bounds_of_large_shops_keep_to_a_share_of_the_time():

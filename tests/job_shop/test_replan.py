@@ -34,7 +34,7 @@ def new_shop(
     ahead = {m: [(max(a, now), b) for a, b in rows if b > now] for m, rows in breaks.items()}
     hit = {
         o: plan.start[o] < now < plan.end[o]
-        and not brute_force._per_op(shop, "resumable", o, False)
+        and not brute_force.per_operation(shop, "resumable", o, False)
         and any(plan.start[o] < b and plan.end[o] > a for a, b in ahead.get(plan.machine[o], []))
         for o in ops
     }
@@ -46,14 +46,17 @@ def new_shop(
     restart = interrupted == "restart"
     rows = [[(j, k) for k in range(len(job))] for j, job in enumerate(shop["jobs"])]
     changed["resumable"] = [
-        [brute_force._per_op(shop, "resumable", o, False) or (hit[o] and not restart) for o in row]
+        [
+            brute_force.per_operation(shop, "resumable", o, False) or (hit[o] and not restart)
+            for o in row
+        ]
         for row in rows
     ]
     changed["buffers"] = [
         [
             "unlimited"
             if restart and hit.get((o[0], o[1] + 1), False)
-            else brute_force._per_op(shop, "buffers", o, "unlimited")
+            else brute_force.per_operation(shop, "buffers", o, "unlimited")
             for o in row
         ]
         for row in rows

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from mt_reference import optimum, random_instance
 
 import optsched as op
 from optsched import MemoryTiers, Status
@@ -16,6 +15,8 @@ from optsched.problems.memory_tiers.program import Program, by_density
 from optsched.problems.memory_tiers.rows import TimedRows
 from optsched.problems.scratchpad.graph import OperatorGraph
 from optsched.problems.scratchpad.networks import network
+from optsched.selfcheck.families.memory_tiers import random_instance
+from optsched.selfcheck.references.memory_tiers import optimum
 
 TIERS = [("dram", 25), ("sram", 200, 1 << 20)]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from pods_brute import brute_force, random_cluster
@@ -72,3 +74,30 @@ def test_time_limit_zero_returns_the_checked_heuristic() -> None:
     result = op.solve(problem, time_limit=0, workers=1)
     assert result.status == "FEASIBLE"
     assert result.objective <= problem.objective(problem.incoming())
+
+
+@pytest.mark.parametrize("resources", [None, ["cpu"]])
+@pytest.mark.parametrize(
+    ("capacity", "request_", "optimum"), [([[3]], [], 0), ([], [], 0), ([], [[1]], 1)]
+)
+def test_clusters_without_pods_or_nodes(
+    capacity: Any, request_: Any, optimum: int, resources: Any
+) -> None:
+    problem = op.PodPacking(capacity, request_, resources=resources)
+    for solver in ("auto", "cpsat"):
+        result = op.solve(problem, solver=solver, workers=1)
+        assert result.status is op.Status.OPTIMAL
+        assert result.objective == optimum
+    assert op.solve(problem, solver="heuristic").objective == optimum
+
+
+def test_only_an_owner_on_the_nodes_that_count_may_be_the_first() -> None:
+    term = {"kind": "affinity", "key": "zone", "owners": [0], "targets": [0]}
+    for counted, optimum in (([0], 0), ([1], 1)):
+        problem = op.PodPacking(
+            [[9], [0]], [[1]], topology={"zone": [0, 0]}, terms=[term | {"nodes": counted}]
+        )
+        for solver in ("auto", "cpsat"):
+            result = op.solve(problem, solver=solver, workers=1)
+            assert result.status is op.Status.OPTIMAL
+            assert result.objective == optimum

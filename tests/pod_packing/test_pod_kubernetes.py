@@ -143,7 +143,7 @@ def test_nodes_by_selector_affinity_taints_cordon_and_readiness() -> None:
     assert rows == {
         "plain": "++---", "selector": "+----", "in": "+----", "notin": "-+---", "exists": "++---",
         "absent": "-----", "gt": "+----", "lt": "-+---", "field": "-+---", "empty": "-----",
-        "tolerant": "+++--", "equal": "++---", "all": "++++-", "gated": "-----",
+        "tolerant": "+++--", "equal": "++---", "all": "+++++", "gated": "-----",
     }  # fmt: skip
 
 

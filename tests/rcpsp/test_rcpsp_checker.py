@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from rcpsp_reference import cost, end_of, random_instance, schedules
 
 import optsched as op
 from optsched.core import InputError
 from optsched.problems.rcpsp.problem import RcpspSolution
+from optsched.selfcheck.families.rcpsp import random_instance
+from optsched.selfcheck.references.rcpsp import cost, end_of, schedules
 
 TWO = [(3, [2]), (2, [1])]
 

@@ -4,13 +4,14 @@ import numpy as np
 import pulp
 import pytest
 from ortools.sat.python import cp_model
-from rcpsp_reference import optimum, random_instance, schedules
 
 import optsched as op
 from optsched.core import CannotExpressError, Deadline, ProvenInfeasible
 from optsched.families import can_express
 from optsched.problems.rcpsp import bounds, conflicts, cpsat, milp
 from optsched.problems.rcpsp.problem import RcpspSolution
+from optsched.selfcheck.families.rcpsp import random_instance
+from optsched.selfcheck.references.rcpsp import optimum, schedules
 from optsched.solvers.cpsat import add_hint
 
 

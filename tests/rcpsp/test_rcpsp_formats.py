@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mirror import MIRROR, needs_mirror
-from rcpsp_reference import random_instance
 
 import optsched as op
 from optsched.core import CannotExpressError, InputError, OptschedError
 from optsched.datasets import registry
 from optsched.formats import read_text, write_text
+from optsched.selfcheck.families.rcpsp import random_instance
 
 PSPLIB = """\
 ************************************************************************
@@ -194,6 +194,12 @@ def test_damaged_files_only_raise_our_errors(text, suffix):
 def test_any_text_only_raises_our_errors(text, suffix):
     with contextlib.suppress(OptschedError):
         read_text(text, "any", suffix, family="rcpsp")
+
+
+@pytest.mark.parametrize("text", ["#", ",", ",,\n,", '""'])
+def test_a_table_of_nothing_is_refused(text):
+    with pytest.raises(InputError, match="no heads of columns"):
+        read_text(text, "empty", ".csv", family="rcpsp")
 
 
 @needs_mirror

@@ -7,12 +7,12 @@ import pickle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rcpsp_reference import random_instance
 
 import optsched as op
 import optsched.problems.rcpsp.validation
 from optsched.core import InputError
 from optsched.problems.rcpsp.problem import RcpspSolution
+from optsched.selfcheck.families.rcpsp import random_instance
 
 ONE = [(3, [1])]
 

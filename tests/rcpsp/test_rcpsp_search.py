@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from rcpsp_reference import optimum, random_instance
 
 import optsched as op
 from optsched.core import CannotExpressError, Deadline
 from optsched.families import can_express
 from optsched.problems.rcpsp import heuristics, kernels, search
 from optsched.problems.rcpsp.project_arrays import Arrays
+from optsched.selfcheck.families.rcpsp import random_instance
+from optsched.selfcheck.references.rcpsp import optimum
 from optsched.session import Session
 
 

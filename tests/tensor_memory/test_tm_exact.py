@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from mirror import MIRROR, needs_mirror
-from tm_tools import brute_force, random_instance
 
 import optsched as op
 from optsched import Status, TensorMemory
@@ -13,6 +12,8 @@ from optsched.core import Deadline
 from optsched.problems.tensor_memory import blocks as normal
 from optsched.problems.tensor_memory import bounds, formats
 from optsched.problems.tensor_memory.driver import Driver
+from optsched.selfcheck.families.tensor_memory import random_instance
+from optsched.selfcheck.references.tensor_memory import optimum as brute_force
 from optsched.session import Session
 
 
@@ -120,3 +121,12 @@ def test_least_peak_of_a_published_instance_is_proven() -> None:
     problem = formats.read_csv(path.read_text(encoding="utf-8"), "C")
     result = op.solve(problem, time_limit=120)
     assert (result.status, result.objective) == (Status.OPTIMAL, 1039360)
+
+
+@pytest.mark.parametrize("solver", ["highs", "pulp", "cpsat", "auto"])
+@pytest.mark.parametrize("objective", ["fit", "peak"])
+def test_nothing_that_needs_space_is_solved(solver: str, objective: str) -> None:
+    problem = op.TensorMemory([[0, 1, 0]], capacity=1, objective=objective)
+    result = op.solve(problem, solver=solver, workers=1)
+    assert result.status is op.Status.OPTIMAL
+    assert result.objective == 0

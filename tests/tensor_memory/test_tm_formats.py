@@ -7,13 +7,13 @@ import contextlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tm_tools import random_instance
 
 import optsched as op
 from optsched import InputError, TensorMemory
 from optsched.core import OptschedError
 from optsched.formats import read_text, write_text
 from optsched.problems.tensor_memory import formats
+from optsched.selfcheck.families.tensor_memory import random_instance
 
 TEXT = "id,lower,upper,size,alignment,gaps,offset\na,0,4,3,4,1-2 3-4,\nb,2,6,5,1,,8\n"
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tm_tools import moments, random_instance
 
 import optsched as op
 from optsched import InputError, TensorMemory, TensorMemorySolution
+from optsched.selfcheck.families.tensor_memory import random_instance
+from optsched.selfcheck.references.tensor_memory import moments
 
 PAIR = [(0, 4, 3), (2, 6, 5)]
 

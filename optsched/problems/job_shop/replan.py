@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -180,14 +181,9 @@ def replan(
     # Solvers are not imported before they are needed.
     from optsched.families import expressing
     from optsched.problems.job_shop import replan_model
-    from optsched.solving import available_cores, beside
+    from optsched.solving import available_cores, beside, check_limits, conclude
 
-    if workers is not None and workers < 1:
-        raise InputError(f"workers {workers} is less than 1")
-    if seed < 0:
-        raise InputError(f"seed {seed} is negative")
-    if time_limit is not None and not time_limit >= 0:
-        raise InputError(f"time_limit {time_limit}: give seconds, at least 0, or None")
+    check_limits(time_limit, workers, seed)
     shop = replan_problem(
         problem, schedule, now, new_calendars=new_calendars, weight=weight, interrupted=interrupted
     )
@@ -196,24 +192,8 @@ def replan(
     session = Session(shop, Deadline(time_limit))
     work = partial(replan_model.work, session, workers=cores, seed=seed)
     finished = beside(session, work)
-    session.close()
-    if session.error is not None:
-        raise session.error
-    status, stop = session.outcome(finished)
-    return Result(
-        status=status,
-        stop=stop,
-        objective=session.objective,
-        bound=None if session.infeasible else session.bound,
-        solution=session.solution,
-        trace=tuple(session.trace),
-        time=session.deadline.elapsed(),
-        solver="replan",
-        seed=seed,
-        workers=cores,
-        problem=shop,
-        message=_message(shop, session),
-    )
+    result = conclude(session, finished, solver="replan", seed=seed, workers=cores)
+    return dataclasses.replace(result, message=_message(shop, session))
 
 
 def _message(shop: Replan, session: Session) -> str:

@@ -57,8 +57,9 @@ OPERATIONS_PER_SECOND = 60_000_000
 #: windows of so many operations a machine, at first; long blocks want longer windows than
 #: alternatives do (measured). A classic shop of 2,000 often falls to one search of the whole.
 WINDOW_FROM, WINDOW_CLASSIC, WINDOW_FLEXIBLE = 1500, 30, 18
-#: Moves in a window, an operation of it, at first; they double when a sweep gains little.
-EFFORT_FIRST = 0.5
+#: Moves in a window, an operation of it, at first and at most; they double when a sweep gains
+#: little. Windows without a move to make are done at once, so nothing else would end the doubling.
+EFFORT_FIRST, EFFORT_MOST = 0.5, 4096.0
 #: Share by which a sweep must shorten the schedule, lest the next one be more thorough.
 WORTHWHILE = 0.002
 #: Shops of more operations or alternatives than this are left to the search alone.
@@ -215,10 +216,10 @@ class _Driver:
         while True:
             before = self.best
             order = self.sweep(order, effort, "window tabu")
-            if self.best > (1 - WORTHWHILE) * before:
-                effort *= 2
-            if self.beaten():
+            if self.beaten():  # the sweep broke off, which says nothing about its effort
                 order = self.shop.order(self.session.solution)
+            elif self.best > (1 - WORTHWHILE) * before:
+                effort = min(2 * effort, EFFORT_MOST)
 
     def run(self, start: JobShopSolution | None) -> None:
         """Search until `_Stop`."""

@@ -276,16 +276,17 @@ class GapProgram:
         lp.a_matrix_.start_ = np.array(self.rows.start, dtype=np.int32)
         lp.a_matrix_.index_ = np.array(self.rows.column, dtype=np.int32)
         lp.a_matrix_.value_ = np.array(self.rows.value)
-        if integral:
-            whole, real = highspy.HighsVarType.kInteger, highspy.HighsVarType.kContinuous
-            lp.integrality_ = [real if np.isinf(high) else whole for high in self.upper]
-        highs: Any = highspy.Highs()
         options: dict[str, Any] = {
             "output_flag": False,
             "threads": 1,
             "mip_rel_gap": 0.0,
             "mip_abs_gap": 0.0,
         }
+        if integral:
+            options["presolve"] = "off"  # as in `optsched.solvers.highs`
+            whole, real = highspy.HighsVarType.kInteger, highspy.HighsVarType.kContinuous
+            lp.integrality_ = [real if np.isinf(high) else whole for high in self.upper]
+        highs: Any = highspy.Highs()
         options |= {"mip_feasibility_tolerance": 1e-9, "primal_feasibility_tolerance": 1e-9}
         options |= {"dual_feasibility_tolerance": 1e-9}
         if np.isfinite(clock.remaining()):

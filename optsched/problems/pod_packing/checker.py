@@ -30,7 +30,9 @@ def check(problem: PodPacking, solution: PodPackingSolution) -> list[Violation]:
         text = f"{problem.pod_name(p)} is immovable, but leaves {_at(problem, problem.current[p])}"
         found.append(Violation("immovable", text))
     new = (node >= 0) & (node != problem.current)
+    found += _spans(problem, node)
     found += _capacity(problem, node)
+    found += _migrations(problem, node)
     found += _eligibility(problem, node, new)
     found += _tokens(problem, node, new)
     for term in problem.terms:
@@ -48,34 +50,82 @@ def levels(problem: PodPacking, solution: PodPackingSolution) -> list[int]:
     InputError
         When the solution has the wrong length.
     """
-    node = solution.node
-    if len(node) != problem.n_pods:
-        raise InputError(
-            f"solution: node has {len(node)} entries, the instance has {problem.n_pods} pods"
-        )
+    node = _vetted(problem, solution)
     runs, left = problem.current >= 0, node != problem.current
     cost = np.where(runs & left, np.where(node >= 0, 2, 1), 0)
     n_tiers = len(problem.tiers)
     unplaced = np.bincount(problem.tier[node < 0], minlength=n_tiers)
     disruption = np.bincount(problem.tier, weights=cost, minlength=n_tiers)
-    return [
-        int(unplaced[tier] if goal == "unplaced" else disruption[tier])
-        for goal, tier in problem.level_keys()
-    ]
+    by_tier = {"unplaced": unplaced, "disruption": disruption}
+    found = []
+    for goal, tier in problem.level_keys():
+        if goal in by_tier:
+            found.append(int(by_tier[goal][tier]))
+        elif goal == "fragmentation":
+            found.append(fragments(problem, solution)[0])
+        else:
+            found.append(_in_use(problem, node, priced=goal == "cost"))
+    return found
+
+
+def fragments(problem: PodPacking, solution: PodPackingSolution) -> tuple[int, int]:
+    """Return what holds no slot of what is free, and what is free, of the slot's first resource.
+
+    Raises
+    ------
+    InputError
+        When the solution has the wrong length.
+    """
+    node = _vetted(problem, solution)
+    free = np.maximum(0, _limit(problem) - _load(problem, node, np.arange(len(node))))
+    wanted = [r for r, amount in enumerate(problem.slot.tolist()) if amount > 0]
+    lost = total = 0
+    for row in free.tolist():
+        slots = min(row[r] // int(problem.slot[r]) for r in wanted)
+        total += row[wanted[0]]
+        lost += row[wanted[0]] - slots * int(problem.slot[wanted[0]])
+    return lost, total
+
+
+def _in_use(problem: PodPacking, node: IntArray, *, priced: bool) -> int:
+    """Return how many hosts hold a movable pod, or what these cost."""
+    held = {int(problem.host[n]) for n in node[problem.movable & (node >= 0)].tolist()}
+    if not priced:
+        return len(held)
+    return sum(int(problem.price[n]) for n in range(problem.n_nodes) if problem.host[n] in held)
+
+
+def _vetted(problem: PodPacking, solution: PodPackingSolution) -> IntArray:
+    node = solution.node
+    if len(node) != problem.n_pods:
+        raise InputError(
+            f"solution: node has {len(node)} entries, the instance has {problem.n_pods} pods"
+        )
+    return node
 
 
 def _at(problem: PodPacking, node: int | np.int64) -> str:
     return "no node" if node < 0 else problem.node_name(int(node))
 
 
-def _capacity(problem: PodPacking, node: IntArray) -> list[Violation]:
+def _load(problem: PodPacking, node: IntArray, pods: IntArray) -> IntArray:
+    """Return what `pods` need of every node; one that spans a host needs it of each node there."""
     load = np.zeros_like(problem.capacity)
-    placed = node >= 0
-    np.add.at(load, node[placed], problem.request[placed])
-    fixed = np.zeros_like(problem.capacity)
-    stuck = ~problem.movable
-    np.add.at(fixed, problem.current[stuck], problem.request[stuck])
-    limit = np.maximum(problem.capacity, fixed)
+    placed = pods[node[pods] >= 0]
+    single = placed[~problem.spans[placed]]
+    np.add.at(load, node[single], problem.request[single])
+    for p in placed[problem.spans[placed]].tolist():
+        load[problem.host == problem.host[node[p]]] += problem.request[p]
+    return load
+
+
+def _limit(problem: PodPacking) -> IntArray:
+    fixed = _load(problem, problem.current, np.flatnonzero(~problem.movable))
+    return np.maximum(problem.capacity, fixed)
+
+
+def _capacity(problem: PodPacking, node: IntArray) -> list[Violation]:
+    load, limit = _load(problem, node, np.arange(len(node))), _limit(problem)
     return [
         Violation(
             "capacity",
@@ -84,6 +134,28 @@ def _capacity(problem: PodPacking, node: IntArray) -> list[Violation]:
         )
         for n, r in np.argwhere(load > limit).tolist()
     ]
+
+
+def _spans(problem: PodPacking, node: IntArray) -> list[Violation]:
+    """A pod that spans a host is written as being on the host's first node."""
+    found = []
+    for p in np.flatnonzero(problem.spans & (node >= 0)).tolist():
+        first = int(np.flatnonzero(problem.host == problem.host[node[p]])[0])
+        if node[p] != first:
+            text = (
+                f"{problem.pod_name(p)} spans a host, so it belongs on {problem.node_name(first)}, "
+                f"not on {_at(problem, node[p])}"
+            )
+            found.append(Violation("span", text))
+    return found
+
+
+def _migrations(problem: PodPacking, node: IntArray) -> list[Violation]:
+    left = int(((problem.current >= 0) & (node != problem.current)).sum())
+    if problem.migration_limit is None or left <= problem.migration_limit:
+        return []
+    text = f"{left} pods leave their node, {problem.migration_limit} may"
+    return [Violation("migrations", text)]
 
 
 def _eligibility(problem: PodPacking, node: IntArray, new: BoolArray) -> list[Violation]:
@@ -119,10 +191,13 @@ def _term(problem: PodPacking, term: Term, node: IntArray, new: BoolArray) -> li
     is_target[term.targets] = True
     found = []
     if term.kind == "affinity":
-        placed = int((node[term.targets] >= 0).sum())
+        at = node[term.targets]
+        at = at[at >= 0]
+        counted = np.arange(problem.n_nodes) if term.nodes is None else term.nodes
+        placed = int(np.isin(at, counted).sum())
         for p in term.owners[new[term.owners]].tolist():
             others = term.targets[(domain[term.targets] == domain[p]) & (term.targets != p)]
-            alone = bool(is_target[p]) and placed == 1
+            alone = bool(is_target[p]) and placed == 1 and node[p] in counted
             if domain[p] < 0:
                 why = f"the node has no {term.key}"
             elif others.size or alone:

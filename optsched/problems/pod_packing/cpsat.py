@@ -12,11 +12,13 @@ import numpy.typing as npt
 from ortools.sat.python import cp_model
 
 from optsched.core import Deadline, InputError
+from optsched.problems.pod_packing.grouping import limits, loads
+from optsched.problems.pod_packing.levels import FEATURES
 from optsched.problems.pod_packing.problem import PodPacking, PodPackingSolution
 from optsched.problems.pod_packing.terms import Term
 from optsched.solvers.base import Compiled
 
-SUPPORTS = frozenset(
+SUPPORTS = FEATURES | frozenset(
     {
         "eligibility", "immovable pods", "never preempting", "exclusive tokens",
         "disruption budgets", "order placement first", "affinity", "anti-affinity", "spread",
@@ -42,6 +44,9 @@ class PodPackingCpsat(Compiled):
         self.on: dict[tuple[int, int], Any] = {}
         self.fewest: dict[int, Any] = {}
         self.alone: dict[int, Any] = {}
+        self.used: dict[int, Any] = {}
+        self.slots: dict[int, Any] = {}
+        self.limit, _ = limits(problem)
         for pod in range(problem.n_pods):
             deadline.check()
             self._pod(pod)
@@ -51,12 +56,18 @@ class PodPackingCpsat(Compiled):
             deadline.check()
             self._term(k, term)
         self._budgets()
+        if problem.migration_limit is not None:
+            running = np.flatnonzero(problem.current >= 0).tolist()
+            left = sum(1 - self._stays(pod) for pod in running)
+            self.model.add(left <= problem.migration_limit)
         self._preemption()
         self._objective()
 
     def _pod(self, pod: int) -> None:
         problem, current = self.problem, int(self.problem.current[pod])
         open_ = problem.eligible[problem.pod_class[pod]][problem.node_class]
+        if problem.spans[pod]:
+            open_ = open_ & (problem.first == np.arange(problem.n_nodes))
         for n in np.flatnonzero(open_ | (np.arange(problem.n_nodes) == current)).tolist():
             if problem.movable[pod] or n == current:
                 self.on[pod, n] = self.model.new_bool_var(f"on{pod}_{n}")
@@ -66,16 +77,50 @@ class PodPackingCpsat(Compiled):
         else:
             self.model.add_exactly_one(here)
 
+    def _load(self, n: int, r: int) -> list[tuple[int, Any]]:
+        """Return amounts of a resource and literals of the pods that may need it of a node."""
+        problem, first = self.problem, int(self.problem.first[n])
+        found = []
+        for pod in np.flatnonzero(problem.request[:, r]).tolist():
+            key = (pod, first if problem.spans[pod] else n)
+            if key in self.on:
+                found.append((int(problem.request[pod, r]), self.on[key]))
+        return found
+
     def _capacity(self) -> None:
+        for n in range(self.problem.n_nodes):
+            for r in range(self.problem.request.shape[1]):
+                load, room = self._load(n, r), int(self.limit[n, r])
+                if sum(need for need, _ in load) > room:
+                    self.model.add(sum(need * var for need, var in load) <= room)
+
+    def _in_use(self, *, priced: bool) -> Any:
         problem = self.problem
-        for n in range(problem.n_nodes):
-            pods = [pod for pod in range(problem.n_pods) if (pod, n) in self.on]
-            stuck = [pod for pod in pods if not problem.movable[pod]]
-            for r in range(problem.request.shape[1]):
-                need = problem.request[:, r].tolist()
-                room = max(int(problem.capacity[n, r]), sum(need[pod] for pod in stuck))
-                if sum(need[pod] for pod in pods) > room:
-                    self.model.add(sum(need[pod] * self.on[pod, n] for pod in pods) <= room)
+        if not self.used:
+            for (pod, n), literal in self.on.items():
+                if problem.movable[pod]:
+                    h = int(problem.first[n])
+                    if h not in self.used:
+                        self.used[h] = self.model.new_bool_var(f"used{h}")
+                    self.model.add_implication(literal, self.used[h])
+        price = np.bincount(problem.first, weights=problem.price, minlength=problem.n_nodes)
+        return sum((int(price[h]) if priced else 1) * var for h, var in self.used.items())
+
+    def _fragmentation(self) -> Any:
+        slot = self.problem.slot
+        wanted = np.flatnonzero(slot).tolist()
+        parts: list[Any] = []
+        for n in range(self.problem.n_nodes):
+            free = [
+                int(self.limit[n, r]) - sum(need * var for need, var in self._load(n, r))
+                for r in wanted
+            ]
+            most = min(int(self.limit[n, r]) // int(slot[r]) for r in wanted)
+            slots = self.slots[n] = self.model.new_int_var(0, most, f"slots{n}")
+            for r, left in zip(wanted, free, strict=True):
+                self.model.add(int(slot[r]) * slots <= left)
+            parts += [free[0], -int(slot[wanted[0]]) * slots]
+        return sum(parts)
 
     def _pairs(self, these: list[int], others: list[int], nodes: list[int]) -> None:
         """Forbid two pods on `nodes`, one of them new there."""
@@ -119,13 +164,15 @@ class PodPackingCpsat(Compiled):
 
         if term.kind == "affinity":
             alone = self.alone[k] = model.new_bool_var(f"alone{k}")
-            model.add(placed(targets, range(problem.n_nodes)) <= 1).only_enforce_if(alone)
+            every = range(problem.n_nodes) if term.nodes is None else term.nodes.tolist()
+            model.add(placed(targets, every) <= 1).only_enforce_if(alone)
             for nodes in domains.values():
                 for p in owners:
                     others = placed([q for q in targets if q != p], nodes)
-                    for literal in self._comes(p, nodes):
-                        when = [literal, ~alone] if p in targets else [literal]
-                        model.add(others >= 1).only_enforce_if(when)
+                    for n in nodes:
+                        first = [~alone] if p in targets and n in every else []
+                        for literal in self._comes(p, [n]):
+                            model.add(others >= 1).only_enforce_if([literal, *first])
             return
         chosen = range(problem.n_nodes) if term.nodes is None else term.nodes.tolist()
         counted = {d: [n for n in nodes if n in chosen] for d, nodes in domains.items()}
@@ -181,9 +228,15 @@ class PodPackingCpsat(Compiled):
             tier = int(problem.tier[pod])
             placed = self._placed(pod)
             terms.append(weight["unplaced", tier] * (1 - placed))
-            if problem.current[pod] >= 0:  # 0 where it stays, 2 where it moves, 1 where it goes
+            if ("disruption", tier) in weight and problem.current[pod] >= 0:
+                # 0 where it stays, 2 where it moves, 1 where it goes
                 cost = placed + 1 - 2 * self._stays(pod)
                 terms.append(weight["disruption", tier] * cost)
+        for goal in problem.then:
+            if goal == "fragmentation":
+                terms.append(weight[goal, -1] * self._fragmentation())
+            else:
+                terms.append(weight[goal, -1] * self._in_use(priced=goal == "cost"))
         self.model.minimize(sum(terms) if terms else self.model.new_constant(0))
 
     def hint(self, solution: PodPackingSolution) -> npt.NDArray[np.float64]:
@@ -193,7 +246,9 @@ class PodPackingCpsat(Compiled):
         for (pod, n), var in self.on.items():
             values[var.index] = node[pod] == n
         for k, var in self.alone.items():
-            values[var.index] = (node[problem.terms[k].targets] >= 0).sum() <= 1
+            term = problem.terms[k]
+            chosen = np.arange(problem.n_nodes) if term.nodes is None else term.nodes
+            values[var.index] = np.isin(node[term.targets], chosen).sum() <= 1
         for k, var in self.fewest.items():
             term = problem.terms[k]
             row = problem.topology[problem.topology_keys.index(term.key)]
@@ -203,6 +258,13 @@ class PodPackingCpsat(Compiled):
                 if node[pod] >= 0 and node[pod] in chosen and row[node[pod]] >= 0:
                     number[int(row[node[pod]])] += 1
             values[var.index] = min(number.values())
+        held = problem.first[node[problem.movable & (node >= 0)]]
+        for h, var in self.used.items():
+            values[var.index] = h in held
+        free = self.limit - loads(problem, node)
+        wanted = np.flatnonzero(problem.slot)
+        for n, var in self.slots.items():
+            values[var.index] = (free[n, wanted] // problem.slot[wanted]).min()
         return values
 
     def decode(self, values: npt.NDArray[np.float64]) -> PodPackingSolution:

@@ -77,7 +77,8 @@ def _reasons(state: State, pod: int, n: int) -> list[str]:
     found = []
     if not state.eligible(pod)[n]:
         found.append("node(s) didn't match Pod's node affinity/selector, taints or readiness")
-    short = state.load[n] + problem.request[pod] > state.limit[n]
+    sites = state.sites(pod, n)
+    short = (state.load[sites] + problem.request[pod] > state.limit[sites]).any(axis=0)
     for r in np.flatnonzero(short).tolist():
         name = problem.resource_name(r)
         found.append("Too many pods" if name == "pods" else f"Insufficient {name}")
@@ -118,7 +119,7 @@ def _blocking(state: State, pod: int) -> tuple[int, tuple[int, ...]]:
     """Return the node and the fewest pods on it without which `pod` could be placed there."""
     best: tuple[int, tuple[int, ...]] = (-1, ())
     for n in np.flatnonzero(state.eligible(pod)).tolist():
-        others = state.on(n)
+        others = np.unique(np.concatenate([state.on(site) for site in state.sites(pod, n)]))
         others = others[state.problem.movable[others]]
         chosen = _fewest(state, pod, n, others)
         if chosen is not None and (best[0] < 0 or len(chosen) < len(best[1])):
@@ -131,11 +132,12 @@ def _fewest(state: State, pod: int, n: int, others: IntArray) -> tuple[int, ...]
     problem = state.problem
 
     def enough(leaving: tuple[int, ...]) -> bool:
+        at = [int(state.node[other]) for other in leaving]
         for other in leaving:
             state.remove(other)
         possible = state.fits(pod, n) and state.allows(pod, n)
-        for other in leaving:
-            state.place(other, n)
+        for other, home in zip(leaving, at, strict=True):
+            state.place(other, home)
         return possible
 
     everyone = tuple(others.tolist())
@@ -176,7 +178,8 @@ def _remedy(
         if all(text.startswith(("Insufficient", "Too many")) for text in reasons[n])
     ]  # fmt: skip
     if roomy:
-        free = state.limit[roomy] - state.load[roomy]
+        room = state.limit - state.load
+        free = np.array([room[state.sites(pod, n)].min(axis=0) for n in roomy])
         short = np.maximum(0, problem.request[pod] - free)
         share = (short / np.maximum(1, problem.request[pod])).sum(axis=1)
         k = int(share.argmin())

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from optsched.core import InputError
+from optsched.numbers import require_least
 from optsched.problems.pod_packing import scheduler
 from optsched.problems.pod_packing.problem import PodPacking
 
@@ -47,14 +48,12 @@ def pod_cluster(
     InputError
         When an argument is out of range, or no cluster with a pending pod was found.
     """
-    for value, least, what in (
+    require_least(
         (n_nodes, 1, "n_nodes"),
         (pods_per_node, 1, "pods_per_node"),
         (priorities, 1, "priorities"),
         (seed, 0, "seed"),
-    ):
-        if value < least:
-            raise InputError(f"{what} {value} is less than {least}")
+    )
     if not 0 < utilisation < math.inf:
         raise InputError(f"utilisation {utilisation} is not a positive number")
     name = name or f"pods-{n_nodes}x{pods_per_node}-p{priorities}-u{utilisation:.2f}-{seed}"

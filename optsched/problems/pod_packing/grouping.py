@@ -26,13 +26,15 @@ class Types:
         How many pods there are, and how many run.
     tier : ndarray of int64, shape (n_types,)
     request : ndarray of int64, shape (n_types, n_resources)
-    movable : ndarray of bool, shape (n_types,)
+    movable, spans : ndarray of bool, shape (n_types,)
     cur : ndarray of int64, shape (n_types, n_nodes)
         How many run on each node.
     fits : ndarray of bool, shape (n_types, n_nodes)
         Where a pod of the type may be placed anew, were it alone with the immovable ones.
     limit : ndarray of int64, shape (n_nodes, n_resources)
         Capacity of each node, at least what its immovable pods need.
+    first : ndarray of int64, shape (n_nodes,)
+        The first node of each node's host.
     """
 
     of_pod: IntArray
@@ -42,9 +44,11 @@ class Types:
     tier: IntArray
     request: IntArray
     movable: BoolArray
+    spans: BoolArray
     cur: IntArray
     fits: BoolArray
     limit: IntArray
+    first: IntArray
 
     @property
     def count(self) -> int:
@@ -62,8 +66,12 @@ def types_of(problem: PodPacking) -> Types:
     limit, free = limits(problem)
     request = problem.request[pod]
     fits = problem.eligible[problem.pod_class[pod]][:, problem.node_class]
+    spans = problem.spans[pod]
+    least = least_of_host(problem, free)
     for r in range(request.shape[1]):
-        fits = fits & (request[:, r, None] <= free[None, :, r])
+        room = np.where(spans[:, None], least[None, :, r], free[None, :, r])
+        fits = fits & (request[:, r, None] <= room)
+    fits &= ~spans[:, None] | (problem.first == np.arange(n_nodes))[None, :]
     movable = problem.movable[pod]
     return Types(
         of_pod=of_pod,
@@ -73,19 +81,41 @@ def types_of(problem: PodPacking) -> Types:
         tier=problem.tier[pod],
         request=request,
         movable=movable,
+        spans=spans,
         cur=cur,
         fits=fits & movable[:, None],
         limit=limit,
+        first=problem.first,
     )
 
 
 def limits(problem: PodPacking) -> tuple[IntArray, IntArray]:
     """Return the effective capacity of the nodes, and what their immovable pods leave of it."""
-    stuck = np.flatnonzero(~problem.movable)
-    used = np.zeros_like(problem.capacity)
-    np.add.at(used, problem.current[stuck], problem.request[stuck])
+    used = loads(problem, problem.current, ~problem.movable)
     limit = np.maximum(problem.capacity, used)
     return limit, limit - used
+
+
+def loads(problem: PodPacking, node: IntArray, chosen: BoolArray | None = None) -> IntArray:
+    """Return what the pods (those `chosen`) need of every node when they are on `node`."""
+    load = np.zeros_like(problem.capacity)
+    placed = node >= 0 if chosen is None else (node >= 0) & chosen
+    single = placed & ~problem.spans
+    np.add.at(load, node[single], problem.request[single])
+    if (wide := placed & problem.spans).any():
+        whole = np.zeros_like(load)
+        np.add.at(whole, node[wide], problem.request[wide])
+        load += whole[problem.first]
+    return load
+
+
+def least_of_host(problem: PodPacking, room: IntArray) -> IntArray:
+    """Return, for every node, the least room of the nodes of its host, in each resource."""
+    if not problem.spans.any():
+        return room
+    least = room.copy()
+    np.minimum.at(least, problem.first, room)
+    return np.asarray(least[problem.first])
 
 
 def signatures(problem: PodPacking) -> tuple[IntArray, IntArray]:
@@ -96,6 +126,7 @@ def signatures(problem: PodPacking) -> tuple[IntArray, IntArray]:
         problem.pod_class[:, None],
         problem.movable[:, None],
         problem.never_preempts[:, None],
+        problem.spans[:, None],
     ]
     groups = [problem.token_pairs[problem.token_pairs[:, 1] == k, 0]
               for k in range(len(problem.token_names))]  # fmt: skip

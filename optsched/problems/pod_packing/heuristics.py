@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from optsched.core import IntArray
+from optsched.problems.pod_packing.levels import FEATURES
 from optsched.problems.pod_packing.placing import State
 from optsched.problems.pod_packing.problem import PodPacking, PodPackingSolution
 from optsched.session import Session
 
-SUPPORTS = frozenset(
+SUPPORTS = FEATURES | frozenset(
     {
         "eligibility", "immovable pods", "never preempting", "exclusive tokens",
         "disruption budgets", "order placement first", "affinity", "anti-affinity", "spread",
@@ -25,6 +26,8 @@ def construct(problem: PodPacking, session: Session, seed: int) -> None:
     """Offer the state as it is (made valid), filled up, and with pre-emption."""
     state = keep(problem)
     _offer(problem, session, state, "heuristic:keep")
+    if not problem.n_nodes:
+        return
     fill(state)
     _offer(problem, session, state, "heuristic:fill")
     # Where a tier's disruption comes before lower tiers, those are to give way first.
@@ -131,6 +134,8 @@ def shift(state: State, session: Session, *, below: int) -> bool:
     """Place pending pods where one other, `below` tiers lower or more, makes room by moving."""
     problem = state.problem
     found, looks = False, 0
+    #: Needs for which no other node had room: what is alike need not be tried again.
+    hopeless: set[tuple[bytes, int]] = set()
     for pod in _queue(problem, state.node):
         for n in _nearest(state, pod):
             need = problem.request[pod] - (state.limit[n] - state.load[n])
@@ -140,7 +145,7 @@ def shift(state: State, session: Session, *, below: int) -> bool:
             looks += 1
             if looks > MOST_LOOKS or session.stopped:
                 return found
-            if any(_shifted(state, pod, n, other) for other in pods[able].tolist()):
+            if any(_shifted(state, pod, n, other, hopeless) for other in pods[able].tolist()):
                 found = True
                 break
     return found
@@ -154,9 +159,10 @@ def _nearest(state: State, pod: int) -> list[int]:
     return [int(n) for n in nodes[np.argsort(share, kind="stable")[:MOST_NEAR]]]
 
 
-def _shifted(state: State, pod: int, n: int, other: int) -> bool:
+def _shifted(state: State, pod: int, n: int, other: int, hopeless: set[tuple[bytes, int]]) -> bool:
     """Move `other` off node `n` and place `pod` there, where both are possible."""
-    if not state.may_evict(other):
+    alike = (state.problem.request[other].tobytes(), int(state.problem.pod_class[other]))
+    if alike in hopeless or not state.may_evict(other):
         return False
     state.remove(other)
     if state.fits(pod, n) and state.allows(pod, n):
@@ -166,6 +172,7 @@ def _shifted(state: State, pod: int, n: int, other: int) -> bool:
             state.place(other, at)
             return True
         state.remove(pod)
+        hopeless.add(alike)
     state.place(other, n)
     return False
 

@@ -1,4 +1,8 @@
-"""Compiled kernels: which sets of pods a node can hold."""
+"""Compiled kernels: which sets of pods a node can hold.
+
+Importing this module compiles them when no cache is at hand (some seconds): no deadline runs
+meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,52 @@ from typing import Any
 
 import numba
 import numpy as np
+from numba.types import Array, float64, int64
+
+I1, I2, F1 = Array(int64, 1, "C"), Array(int64, 2, "C"), Array(float64, 1, "C")
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def _is_maximal(left: Any, need: Any, most: Any, take: Any) -> bool:
+    for k in range(len(take)):
+        if take[k] < most[k]:
+            fits = True
+            for r in range(len(left)):
+                if need[k, r] > left[r]:
+                    fits = False
+                    break
+            if fits:
+                return False
+    return True
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def _rates(need: Any, most: Any, value: Any) -> Any:
+    """Return, for the items from each on, the greatest value a unit of a resource, and in all."""
+    n, n_resources = need.shape
+    bound = np.zeros((n + 1, n_resources + 1))
+    for k in range(n - 1, -1, -1):
+        for r in range(n_resources):
+            rate = bound[k + 1, r]
+            if value[k] > 0:
+                rate = max(rate, value[k] / need[k, r] if need[k, r] > 0 else np.inf)
+            bound[k, r] = rate
+        bound[k, n_resources] = bound[k + 1, n_resources] + value[k] * most[k]
+    return bound
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def _rest(bound: Any, left: Any, k: int) -> float:
+    """Return a bound on what the items from `k` on can add."""
+    rest = bound[k, len(left)]
+    for r in range(len(left)):
+        rate = bound[k, r]
+        if rate < np.inf:
+            rest = min(rest, rate * left[r])
+    return float(rest)
+
+
+@numba.njit(float64(I1, I2, I1, F1, int64, I1), nogil=True, cache=True)  # type: ignore[untyped-decorator]
 def best_set(room: Any, need: Any, most: Any, value: Any, limit: int, best: Any) -> float:
     """Return the greatest value of a set that fits into `room`, and write the set to `best`.
 
@@ -73,7 +120,7 @@ def best_set(room: Any, need: Any, most: Any, value: Any, limit: int, best: Any)
     return record
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(int64(I1, I2, I1, F1, float64, int64, I2), nogil=True, cache=True)  # type: ignore[untyped-decorator]
 def maximal_sets(
     room: Any, need: Any, most: Any, value: Any, least: float, limit: int, found: Any
 ) -> int:
@@ -129,43 +176,3 @@ def maximal_sets(
         forward = True
         k += 1
     return count
-
-
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def _is_maximal(left: Any, need: Any, most: Any, take: Any) -> bool:
-    for k in range(len(take)):
-        if take[k] < most[k]:
-            fits = True
-            for r in range(len(left)):
-                if need[k, r] > left[r]:
-                    fits = False
-                    break
-            if fits:
-                return False
-    return True
-
-
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def _rates(need: Any, most: Any, value: Any) -> Any:
-    """Return, for the items from each on, the greatest value a unit of a resource, and in all."""
-    n, n_resources = need.shape
-    bound = np.zeros((n + 1, n_resources + 1))
-    for k in range(n - 1, -1, -1):
-        for r in range(n_resources):
-            rate = bound[k + 1, r]
-            if value[k] > 0:
-                rate = max(rate, value[k] / need[k, r] if need[k, r] > 0 else np.inf)
-            bound[k, r] = rate
-        bound[k, n_resources] = bound[k + 1, n_resources] + value[k] * most[k]
-    return bound
-
-
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def _rest(bound: Any, left: Any, k: int) -> float:
-    """Return a bound on what the items from `k` on can add."""
-    rest = bound[k, len(left)]
-    for r in range(len(left)):
-        rate = bound[k, r]
-        if rate < np.inf:
-            rest = min(rest, rate * left[r])
-    return float(rest)

@@ -13,8 +13,11 @@ from optsched.problems.pod_packing.kube_fields import labels, mapped, objects, t
 from optsched.problems.pod_packing.kube_pods import Where
 from optsched.problems.pod_packing.quantities import quantity
 
-#: The taint that stands for a cordon.
+#: The taint that stands for a cordon, and those that the node controller gives to nodes that are
+#: not ready or not heard of.
 CORDON = ("node.kubernetes.io/unschedulable", "", "NoSchedule")
+NOT_READY = ("node.kubernetes.io/not-ready", "", "NoSchedule")
+UNREACHABLE = ("node.kubernetes.io/unreachable", "", "NoSchedule")
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,6 @@ class Node:
     labels: dict[str, str]
     allocatable: dict[str, int]
     taints: tuple[tuple[str, str, str], ...]
-    ready: bool
     version: str
 
 
@@ -46,13 +48,16 @@ def read_node(data: Mapping[str, Any]) -> Node:
     ]
     if spec.get("unschedulable") is True and CORDON not in taints:
         taints.append(CORDON)
-    for _, _, effect in taints:
-        if effect not in ("NoSchedule", "NoExecute", "PreferNoSchedule"):
-            raise InputError(f"{where}: taint effect {effect!r} is not understood")
     conditions = {
         text(item, "type", where): text(item, "status", where)
         for item in objects(status, "conditions", where)
     }
+    if (status_of := conditions.get("Ready", "True")) != "True":
+        taint = NOT_READY if status_of == "False" else UNREACHABLE
+        taints += [taint] if taint not in taints else []
+    for _, _, effect in taints:
+        if effect not in ("NoSchedule", "NoExecute", "PreferNoSchedule"):
+            raise InputError(f"{where}: taint effect {effect!r} is not understood")
     return Node(
         name=name,
         labels=labels(meta, "labels", where),
@@ -61,7 +66,6 @@ def read_node(data: Mapping[str, Any]) -> Node:
             for key, value in allocatable.items()
         },
         taints=tuple(sorted(taint for taint in taints if taint[2] != "PreferNoSchedule")),
-        ready=conditions.get("Ready", "True") == "True",
         version=text(meta, "resourceVersion", where),
     )
 
@@ -70,7 +74,6 @@ def admits(node: Node, pod: Where) -> bool:
     """Return whether a pod may be placed on a node, room and other pods apart."""
     return (
         not pod.closed
-        and node.ready
         and pod.selects(node.labels, node.name)
         and all(pod.tolerates(*taint) for taint in node.taints)
     )
@@ -100,7 +103,6 @@ def eligibility(nodes: Sequence[Node], wheres: Sequence[Where]) -> tuple[IntArra
         signature = (
             tuple(node.labels.get(key) for key in keys),
             node.taints,
-            node.ready,
             node.name if node.name in names else "",
         )
         if signature not in number:

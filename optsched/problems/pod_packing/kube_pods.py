@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +22,18 @@ from optsched.problems.pod_packing.kube_fields import (
 )
 from optsched.problems.pod_packing.quantities import quantity
 
+#: Fields of a pod's spec that are looked at when all objects are known.
+KEPT = ("affinity", "topologySpreadConstraints", "priority", "priorityClassName",
+        "preemptionPolicy")  # fmt: skip
 Toleration = tuple[str, str, str, str]
+#: What the value of a label can be.
+_LABEL = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?", re.ASCII)
+#: Labels of nodes and volumes that tie a volume to a zone or region.
+ZONE_LABELS = tuple(
+    f"{domain}/{what}"
+    for domain in ("failure-domain.beta.kubernetes.io", "topology.kubernetes.io")
+    for what in ("region", "zone")
+)
 #: A node selector term: expressions on labels, and on fields.
 NodeTerm = tuple[tuple[Requirement, ...], tuple[Requirement, ...]]
 
@@ -90,7 +102,29 @@ def node_terms(data: Mapping[str, Any], where: str) -> tuple[NodeTerm, ...]:
         ]
         if any(key != "metadata.name" for key, _, _ in fields):
             raise InputError(f"{where}: matchFields knows metadata.name alone")
-        found.append((tuple(expressions), tuple(fields)))
+        # The scheduler finds no node where a value cannot be that of a label, such as -1.
+        valid = all(_LABEL.fullmatch(v) for _, _, values in expressions for v in values)
+        found.append((tuple(expressions), tuple(fields)) if valid else ((), ()))
+    return tuple(found)
+
+
+def volume_terms(volume: Mapping[str, Any], where: str) -> tuple[tuple[NodeTerm, ...], ...]:
+    """Return what a persistent volume asks of a node: its node affinity, and its zone.
+
+    A node without any label of zone or region can reach every volume.
+    """
+    found = []
+    spec, meta = mapped(volume, "spec", where), mapped(volume, "metadata", where)
+    if required := mapped(mapped(spec, "nodeAffinity", where), "required", where):
+        found.append(node_terms(required, where))
+    zones = tuple(
+        (key, "In", tuple(part.strip() for part in value.split("__")))
+        for key, value in sorted(labels(meta, "labels", where).items())
+        if key in ZONE_LABELS and all(part.strip() for part in value.split("__"))
+    )
+    if zones:
+        nowhere: NodeTerm = (tuple((key, "DoesNotExist", ()) for key in ZONE_LABELS), ())
+        found.append((nowhere, (zones, ())))
     return tuple(found)
 
 
@@ -164,6 +198,8 @@ class Pod:
     priority: int = 0
     never_preempts: bool = False
     claims: list[str] = field(default_factory=list)
+    #: Whether it terminates: it holds its room, but does not count for topology spread.
+    leaving: bool = False
 
     @property
     def label(self) -> str:
@@ -215,7 +251,7 @@ def read_pod(data: Mapping[str, Any], refuse: Callable[[str, str], None]) -> Pod
         name=name,
         namespace=namespace,
         labels=labels(meta, "labels", where),
-        spec=spec,
+        spec={key: spec[key] for key in KEPT if key in spec},
         node=node,
         request=requests(spec, status, where),
         where=_where(spec, where),
@@ -224,6 +260,7 @@ def read_pod(data: Mapping[str, Any], refuse: Callable[[str, str], None]) -> Pod
         version=text(meta, "resourceVersion", where),
         owner=f"{kind}/{text(controller, 'name', where)}" if kind else "",
         claims=claims,
+        leaving=leaving,
     )
 
 
@@ -273,7 +310,7 @@ def _ports(spec: Mapping[str, Any], where: str) -> list[tuple[str, str, int]]:
                 number = number or whole(port, "containerPort", where, 0)
             if number:
                 address = text(port, "hostIP", where)
-                wildcard = address in ("", "0.0.0.0", "::")
+                wildcard = address in ("", "0.0.0.0")  # not "::", for the scheduler
                 protocol = text(port, "protocol", where, "TCP")
                 found.append((protocol, "" if wildcard else address, number))
     return found

@@ -73,17 +73,32 @@ class Terms:
         pod = self._index.pods[k]
         affinity = mapped(pod.spec, "affinity", pod.label)
         field = "requiredDuringSchedulingIgnoredDuringExecution"
-        for name, kind in (("podAffinity", "affinity"), ("podAntiAffinity", "anti_affinity")):
-            for item in objects(mapped(affinity, name, pod.label), field, pod.label):
-                key = (kind, *self._reach(pod, item))
-                self._owners.setdefault(key, []).append(k)
-        for item in objects(pod.spec, "topologySpreadConstraints", pod.label):
-            if text(item, "whenUnsatisfiable", pod.label, "DoNotSchedule") != "DoNotSchedule":
-                continue
-            self._owners.setdefault(self._spread(pod, item), []).append(k)
+        reach = [
+            self._reach(pod, item)
+            for item in objects(mapped(affinity, "podAffinity", pod.label), field, pod.label)
+        ]
+        # A pod that is wanted has to match all terms, in whichever domain each looks for it.
+        matching = tuple(dict.fromkeys(where for _, where in reach))
+        keys = tuple(sorted({key for key, _ in reach}))
+        for key in dict.fromkeys(key for key, _ in reach):
+            self._own(k, ("affinity", key, matching, 1, 1, keys))
+        for item in objects(mapped(affinity, "podAntiAffinity", pod.label), field, pod.label):
+            key, where = self._reach(pod, item)
+            self._own(k, ("anti_affinity", key, (where,), 1, 1, None))
+        hard = [
+            item
+            for item in objects(pod.spec, "topologySpreadConstraints", pod.label)
+            if text(item, "whenUnsatisfiable", pod.label, "DoNotSchedule") == "DoNotSchedule"
+        ]
+        keys = tuple(sorted({text(item, "topologyKey", pod.label) for item in hard}))
+        for item in hard:
+            self._own(k, self._spread(pod, item, keys))
 
-    def _reach(self, pod: Pod, item: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Return topology key, selector and namespaces of an affinity term."""
+    def _own(self, k: int, rule: tuple[Any, ...]) -> None:
+        self._owners.setdefault(rule, []).append(k)
+
+    def _reach(self, pod: Pod, item: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
+        """Return topology key, and selector with namespaces, of an affinity term."""
         where = f"pod {pod.label}: pod (anti-)affinity"
         key = text(item, "topologyKey", where)
         if not key:
@@ -105,9 +120,9 @@ class Terms:
             }
         elif not spaces:
             spaces = {pod.namespace}
-        return key, needs, tuple(sorted(spaces)), 1, 1, None
+        return key, (needs, tuple(sorted(spaces)))
 
-    def _spread(self, pod: Pod, item: Mapping[str, Any]) -> tuple[Any, ...]:
+    def _spread(self, pod: Pod, item: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[Any, ...]:
         where = f"pod {pod.label}: topology spread"
         key = text(item, "topologyKey", where)
         if not key:
@@ -122,11 +137,12 @@ class Terms:
             if policy not in ("Honor", "Ignore"):
                 raise InputError(f"{where}: policy {shown(policy)} is not understood")
         counted = (
+            keys,
             (pod.where.selector, pod.where.terms) if affinity == "Honor" else None,
             pod.where.tolerations if taints == "Honor" else None,
         )
         return (
-            "spread", key, needs, (pod.namespace,), whole(item, "maxSkew", where, 1),
+            "spread", key, ((needs, (pod.namespace,)),), whole(item, "maxSkew", where, 1),
             whole(item, "minDomains", where, 1), counted,
         )  # fmt: skip
 
@@ -134,24 +150,42 @@ class Terms:
         """Return the terms; `keys` are the topology keys that were made."""
         terms = []
         for parts, owners in self._owners.items():
-            kind, key, needs, spaces, skew, least, counted = parts
+            kind, key, matching, skew, least, counted = parts
             assert key in keys
-            targets = [k for space in spaces for k in self._index.matching(needs, space)]
+            targets = self._targets(matching)
             nodes = None
-            if counted is not None and any(part is not None for part in counted):
-                nodes = self._counted(self._index.pods[owners[0]], key, *counted)
+            if kind == "affinity":
+                nodes = self._with_any(counted)
+            elif counted is not None:
+                pods = self._index.pods
+                targets = [k for k in targets if not pods[k].leaving]
+                nodes = self._counted(pods[owners[0]], *counted)
             terms.append(
-                Term(kind, key, np.array(owners), np.unique(np.array(targets, dtype=np.int64)),
+                Term(kind, key, np.array(owners), np.array(targets, dtype=np.int64),
                      skew, least, nodes)
             )  # fmt: skip
         return terms
 
-    def _counted(self, pod: Pod, key: str, affinity: Any, taints: Any) -> Any:
+    def _targets(self, matching: Sequence[tuple[Selector | None, Sequence[str]]]) -> list[int]:
+        """Return the pods that each selector, in its namespaces, matches; ascending."""
+        found = [
+            {k for space in spaces for k in self._index.matching(needs, space)}
+            for needs, spaces in matching
+        ]
+        return sorted(set.intersection(*found))
+
+    def _with_any(self, keys: Sequence[str]) -> Any:
+        """Return the nodes with one of the keys at least; None where all have one."""
+        found = [n for n, node in enumerate(self._nodes) if any(k in node.labels for k in keys)]
+        return None if len(found) == len(self._nodes) else np.array(found, dtype=np.int64)
+
+    def _counted(self, pod: Pod, keys: Sequence[str], affinity: Any, taints: Any) -> Any:
+        """Return the nodes whose domains and pods count: those that have all keys, for one."""
         return np.array(
             [
                 n
                 for n, node in enumerate(self._nodes)
-                if key in node.labels
+                if all(key in node.labels for key in keys)
                 and (affinity is None or pod.where.selects(node.labels, node.name))
                 and (taints is None or all(pod.where.tolerates(*t) for t in node.taints))
             ],

@@ -9,6 +9,7 @@ the objective is another. Pods that have ended are left out; those that terminat
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from optsched.numbers import shown
 from optsched.problems.pod_packing import kube_rules
 from optsched.problems.pod_packing.kube_fields import items, labels, mapped, text, texts, whole
 from optsched.problems.pod_packing.kube_nodes import Node, eligibility, read_node
-from optsched.problems.pod_packing.kube_pods import Pod, Where, node_terms, read_pod
+from optsched.problems.pod_packing.kube_pods import Pod, Where, read_pod, volume_terms
 from optsched.problems.pod_packing.problem import PodPacking
 
 #: Objects that are read, and objects that bear on no rule.
@@ -38,12 +39,14 @@ BASE = ("cpu", "memory", "pods")
 def from_kubernetes(
     sources: Sequence[Any],
     *,
-    assume_ignored: Iterable[str] = (),
+    assume_ignored: Iterable[str] | bool = (),
     overcommitted: str = "repair",
     order: str = "interleaved",
     name: str = "",
 ) -> PodPacking:
     """Return the problem of a cluster; see `PodPacking.from_kubernetes`."""
+    if isinstance(assume_ignored, bool):
+        assume_ignored = IGNORABLE if assume_ignored else ()
     ignored = frozenset(assume_ignored)
     if unknown := sorted(ignored - set(IGNORABLE)):
         known = ", ".join(IGNORABLE)
@@ -60,6 +63,13 @@ def from_kubernetes(
     if overcommitted == "refuse" and (found := problem.check(problem.incoming())):
         raise InputError(f"the incoming state is over-committed: {found[0]}")
     return problem
+
+
+def from_text(
+    text: str, *, assume_ignored: Iterable[str] | bool = (), name: str = ""
+) -> PodPacking:
+    """Return the problem of a cluster given as one text; see `PodPacking.from_kubernetes`."""
+    return from_kubernetes([io.StringIO(text)], assume_ignored=assume_ignored, name=name)
 
 
 def _objects(source: Any) -> Iterable[dict[str, Any]]:
@@ -101,6 +111,8 @@ class _Reader:
 
     def __init__(self, ignored: frozenset[str]) -> None:
         self._ignored = ignored
+        #: What is left out, once each.
+        self.left_out: dict[str, None] = {}
         self.nodes: dict[str, Node] = {}
         self.pods: dict[str, Pod] = {}
         self.budgets: list[dict[str, Any]] = []
@@ -110,7 +122,8 @@ class _Reader:
         self.namespaces: dict[str, dict[str, str]] = {}
 
     def refuse(self, name: str, what: str) -> None:
-        """Refuse a constraint that is not understood, unless it is to be ignored."""
+        """Refuse a constraint that is not understood, or note that it is to be ignored."""
+        self.left_out[what] = None
         if name not in self._ignored:
             raise InputError(f"{what}: not understood; assume_ignored={name!r} leaves it out")
 
@@ -134,7 +147,7 @@ class _Reader:
         elif kind == "PriorityClass":
             self.classes[name] = dict(item)
         elif kind == "PersistentVolume":
-            self.volumes[name] = mapped(item, "spec", kind)
+            self.volumes[name] = dict(item)
         elif kind == "PersistentVolumeClaim":
             self.claims[f"{space}/{name}"] = dict(item)
         elif kind == "Namespace":
@@ -192,6 +205,7 @@ class _Reader:
             versions=[pod.version for pod in pods],
             owners=[pod.owner for pod in pods],
             order=order,
+            ignored=list(self.left_out),
             name=name or "cluster",
         )
 
@@ -226,12 +240,11 @@ class _Reader:
                 why = f"PersistentVolume {bound} is not given" if bound else "it is not bound yet"
                 self.refuse("volumes", f"{where}: {why}")
                 continue
-            spec = self.volumes[bound]
-            required = mapped(mapped(spec, "nodeAffinity", where), "required", where)
-            old = pod.where
-            if required:
-                terms = (*old.terms, node_terms(required, f"persistent volume {bound}"))
-                pod.where = Where(old.selector, terms, old.tolerations, old.closed)
+            spec = mapped(self.volumes[bound], "spec", f"persistent volume {bound}")
+            terms = volume_terms(self.volumes[bound], f"persistent volume {bound}")
+            if terms:
+                old = pod.where
+                pod.where = Where(old.selector, old.terms + terms, old.tolerations, old.closed)
             if pod.node and ("local" in spec or "hostPath" in spec):
                 pod.movable = False
 

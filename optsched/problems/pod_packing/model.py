@@ -14,6 +14,7 @@ from ortools.sat.python import cp_model
 
 from optsched.core import BoolArray, IntArray
 from optsched.problems.pod_packing.grouping import Types
+from optsched.problems.pod_packing.later_model import LaterGoals
 from optsched.problems.pod_packing.problem import PodPacking
 from optsched.problems.pod_packing.rules import add_rules
 
@@ -54,8 +55,12 @@ class TypeModel:
         self.room = residual(types, self.fixed)
         for t in np.flatnonzero(self.active).tolist():
             self._type(t)
-        self._capacity()
+        self.on = self._capacity()
+        if problem.migration_limit is not None:
+            leave = cp_model.LinearExpr.sum(list(self.out.values()))
+            self.model.add(leave <= problem.migration_limit)
         add_rules(self)
+        self.later = LaterGoals(self)
 
     def _type(self, t: int) -> None:
         types, model = self.types, self.model
@@ -65,6 +70,10 @@ class TypeModel:
         most = np.full(self.problem.n_nodes, size, dtype=np.int64)
         for r in np.flatnonzero(needs).tolist():
             most = np.minimum(most, np.maximum(0, self.room[:, r]) // request[r])
+        if types.spans[t]:
+            fewest = most.copy()
+            np.minimum.at(fewest, self.problem.first, most)
+            most = fewest
         most = np.where(types.fits[t], most, np.minimum(most, types.cur[t]))
         for n in np.flatnonzero(most).tolist():
             least = int(types.cur[t, n]) if self.pinned[t] else 0
@@ -94,18 +103,29 @@ class TypeModel:
         """Return whether moves are a choice, which budgets and pods that never preempt see."""
         return bool(self.problem.never_preempts.any()) or t in self._budgeted
 
-    def _capacity(self) -> None:
+    def _capacity(self) -> list[list[int]]:
+        """Limit what is on every node; return the types that may be there."""
         types = self.types
         on: list[list[int]] = [[] for _ in range(self.problem.n_nodes)]
         for t, n in self.x:
-            on[n].append(t)
+            for site in self.problem.host_nodes(n).tolist() if types.spans[t] else [n]:
+                on[site].append(t)
         for n, here in enumerate(on):
             for r in range(types.request.shape[1]):
-                terms = [(int(types.request[t, r]), self.x[t, n]) for t in here]
-                terms = [(need, var) for need, var in terms if need]
+                terms = self.load(here, n, r)
                 room = int(self.room[n, r])
                 if sum(need * var.proto.domain[1] for need, var in terms) > room:
                     self.model.add(sum(need * var for need, var in terms) <= room)
+        return on
+
+    def load(self, here: list[int], n: int, r: int) -> list[tuple[int, Any]]:
+        """Return amounts of a resource and variables of the types on a node that need it."""
+        first = int(self.problem.first[n])
+        return [
+            (int(self.types.request[t, r]), self.x[t, first if self.types.spans[t] else n])
+            for t in here
+            if self.types.request[t, r]
+        ]
 
     def placed(self, t: int) -> Any:
         """Return how many of the type are placed, as an expression."""
@@ -115,6 +135,8 @@ class TypeModel:
 
     def level(self, goal: str, tier: int) -> Any:
         """Return a level of the objective as an expression."""
+        if tier < 0:
+            return self.later.level(goal)
         of_tier = np.flatnonzero((self.types.tier == tier) & self.active).tolist()
         if goal == "unplaced":
             total = sum(int(self.types.size[t]) for t in of_tier)
@@ -164,9 +186,13 @@ class TypeModel:
             self.model.add_hint(var, int(count[t]))
         for (t, n), var in self.evicted.items():
             self.model.add_hint(var, int(gone[t, n]))
+        for var, value in self.later.hinted:
+            self.model.add_hint(var, value(table))
 
 
 def residual(types: Types, fixed: BoolArray) -> IntArray:
     """Return what the fixed types, where they run, leave of every node."""
-    used = types.cur[fixed].T @ types.request[fixed]
+    single, wide = fixed & ~types.spans, fixed & types.spans
+    used = types.cur[single].T @ types.request[single]
+    used += (types.cur[wide].T @ types.request[wide])[types.first]
     return np.asarray(types.limit - used)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from optsched.core import BoolArray, IntArray
-from optsched.problems.pod_packing.grouping import limits
+from optsched.problems.pod_packing.grouping import limits, loads
 from optsched.problems.pod_packing.problem import PodPacking
 from optsched.problems.pod_packing.terms import Term
 
@@ -25,12 +25,11 @@ class State:
         self.problem = problem
         self.node = (problem.current if node is None else node).copy()
         self.limit, _ = limits(problem)
-        self.load = np.zeros_like(problem.capacity)
-        placed = self.node >= 0
-        np.add.at(self.load, self.node[placed], problem.request[placed])
+        self.load = loads(problem, self.node)
         self._on: list[set[int]] = [set() for _ in range(problem.n_nodes)]
-        for pod in np.flatnonzero(placed).tolist():
-            self._on[self.node[pod]].add(pod)
+        for pod in np.flatnonzero(self.node >= 0).tolist():
+            for n in self.sites(pod, int(self.node[pod])):
+                self._on[n].add(pod)
         self._tokens: dict[int, list[int]] = {}
         for pod, token in problem.token_pairs.tolist():
             self._tokens.setdefault(pod, []).append(token)
@@ -45,6 +44,12 @@ class State:
         keys = {key: problem.topology[k] for k, key in enumerate(problem.topology_keys)}
         self._domain = [keys[term.key] for term in problem.terms]
 
+    def sites(self, pod: int, n: int) -> list[int]:
+        """Return the nodes of which the pod takes its request when it is on node `n`."""
+        if not self.problem.spans[pod]:
+            return [n]
+        return [int(site) for site in self.problem.host_nodes(n)]
+
     def on(self, n: int) -> IntArray:
         """Return the pods on node `n`, ascending."""
         return np.array(sorted(self._on[n]), dtype=np.int64)
@@ -52,15 +57,17 @@ class State:
     def place(self, pod: int, n: int) -> None:
         """Put a pod that is nowhere on node `n`."""
         self.node[pod] = n
-        self.load[n] += self.problem.request[pod]
-        self._on[n].add(pod)
+        for site in self.sites(pod, n):
+            self.load[site] += self.problem.request[pod]
+            self._on[site].add(pod)
 
     def remove(self, pod: int) -> None:
         """Take a pod off its node."""
         n = int(self.node[pod])
         self.node[pod] = -1
-        self.load[n] -= self.problem.request[pod]
-        self._on[n].discard(pod)
+        for site in self.sites(pod, n):
+            self.load[site] -= self.problem.request[pod]
+            self._on[site].discard(pod)
 
     def eligible(self, pod: int) -> BoolArray:
         """Return the nodes on which the pod may be placed, room apart."""
@@ -69,15 +76,22 @@ class State:
         if problem.current[pod] >= 0:
             open_ = open_.copy()
             open_[problem.current[pod]] = True
+        if problem.spans[pod]:
+            open_ = open_ & (problem.first == np.arange(problem.n_nodes))
         return np.asarray(open_)
 
     def fits(self, pod: int, n: int) -> bool:
         """Return whether there is room for the pod on node `n`."""
-        return bool((self.load[n] + self.problem.request[pod] <= self.limit[n]).all())
+        at = self.sites(pod, n) if self.problem.spans[pod] else n
+        return bool((self.load[at] + self.problem.request[pod] <= self.limit[at]).all())
 
     def open_nodes(self, pod: int) -> IntArray:
         """Return the eligible nodes with room, ascending; rules between pods are not looked at."""
         room = (self.load + self.problem.request[pod] <= self.limit).all(axis=1)
+        if self.problem.spans[pod]:
+            everywhere = np.ones(len(room), dtype=bool)
+            np.logical_and.at(everywhere, self.problem.first, room)
+            room = everywhere
         return np.flatnonzero(room & self.eligible(pod))
 
     def may_evict(self, pod: int, also: Sequence[int] = ()) -> bool:
@@ -131,6 +145,9 @@ class State:
         placed = (at >= 0) & (term.targets != pod)
         if term.kind == "affinity":
             there = placed & (domain[at] == d)
+            if term.nodes is not None:
+                placed &= np.isin(at, term.nodes)
+                aimed = aimed and n in term.nodes
             return bool(there.any()) or (aimed and not placed.any())
         counts = domain >= 0
         if term.nodes is not None:

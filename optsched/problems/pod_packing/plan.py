@@ -168,7 +168,8 @@ class _Planner:
         for pod in list(self.arrivals):
             target, source = int(self.solution.node[pod]), int(state.node[pod])
             need = self.problem.request[pod]
-            if (before[target] + coming[target] + need > state.limit[target]).any():
+            sites = state.sites(pod, target)
+            if (before[sites] + coming[sites] + need > state.limit[sites]).any():
                 continue
             if source >= 0 and not self._may_leave(pod, leaving):
                 continue
@@ -182,7 +183,7 @@ class _Planner:
                 continue
             state.place(pod, target)
             ruled = ruled or pod in self.ruled
-            coming[target] += need
+            coming[sites] += need
             if source >= 0:
                 self._note(pod, leaving, 1)
             else:

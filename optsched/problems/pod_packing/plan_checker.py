@@ -48,17 +48,14 @@ def _together(
 ) -> list[Violation]:
     """Room for all that come before any leaves, and budgets while all that leave are away."""
     found = []
-    load = np.zeros_like(problem.capacity)
-    placed = node >= 0
-    np.add.at(load, node[placed], problem.request[placed])
-    fixed = np.zeros_like(load)
-    stuck = ~problem.movable
-    np.add.at(fixed, problem.current[stuck], problem.request[stuck])
+    load = _load(problem, [(p, n) for p, n in enumerate(node.tolist()) if n >= 0])
+    stuck = np.flatnonzero(~problem.movable).tolist()
+    fixed = _load(problem, [(p, int(problem.current[p])) for p in stuck])
     limit = np.maximum(problem.capacity, fixed)
-    for step in wave:
-        if step.target >= 0:
-            load[step.target] += problem.request[step.pod]
-    for n in {step.target for step in wave if step.target >= 0}:
+    come = [(step.pod, step.target) for step in wave if step.target >= 0]
+    more = _load(problem, come)
+    load += more
+    for n in np.flatnonzero(more.any(axis=1)).tolist():
         if (load[n] > limit[n]).any():
             text = f"wave {k}: {problem.node_name(n)} cannot hold all that come"
             found.append(Violation("capacity", text))
@@ -76,6 +73,17 @@ def _together(
     return found
 
 
+def _load(problem: PodPacking, pairs: list[tuple[int, int]]) -> IntArray:
+    """Return what pods need of every node, given where each of them is."""
+    load = np.zeros_like(problem.capacity)
+    for pod, n in pairs:
+        if problem.spans[pod]:
+            load[problem.host == problem.host[n]] += problem.request[pod]
+        else:
+            load[n] += problem.request[pod]
+    return load
+
+
 def _step(problem: PodPacking, node: IntArray, step: Step, k: int) -> list[Violation]:
     name = problem.pod_name(step.pod)
     if node[step.pod] != step.source:
@@ -87,8 +95,9 @@ def _step(problem: PodPacking, node: IntArray, step: Step, k: int) -> list[Viola
     after = node.copy()
     after[step.pod] = step.target
     violations = checker.check(_at(problem, node), PodPackingSolution(after))
-    # Capacity and budgets are judged for the wave as a whole.
-    return [v for v in violations if v.kind not in ("capacity", "budget", "immovable")]
+    # Capacity and budgets are judged for the wave as a whole, migrations for the solution.
+    elsewhere = ("capacity", "budget", "immovable", "migrations")
+    return [v for v in violations if v.kind not in elsewhere]
 
 
 def _at(problem: PodPacking, node: IntArray) -> Any:

@@ -70,7 +70,8 @@ bind_successor() { # namespace owner node
 def diff(plan: Plan) -> str:
     """Return a line a step, and a summary."""
     problem = plan.problem
-    before, after = problem.levels(problem.incoming()), problem.levels(plan.solution)
+    before = dict(zip(problem.level_keys(), problem.levels(problem.incoming()), strict=True))
+    after = dict(zip(problem.level_keys(), problem.levels(plan.solution), strict=True))
     lines = []
     for k, wave in enumerate(plan.waves, 1):
         lines.append(f"wave {k}")
@@ -78,14 +79,11 @@ def diff(plan: Plan) -> str:
     for pod in plan.stuck:
         lines.append(f"! {problem.pod_name(pod)} cannot reach its node without breaking a rule")
     lines.append("priority  left out  disruption")
-    rows: dict[int, dict[str, tuple[int, int]]] = {}
-    for (goal, tier), old, new in zip(problem.level_keys(), before, after, strict=True):
-        rows.setdefault(tier, {})[goal] = (old, new)
-    for tier, row in rows.items():
-        old, new = row["unplaced"]
-        lines.append(
-            f"{problem.tiers[tier]:>8}  {f'{old} -> {new}':>8}  {row['disruption'][1]:>10}"
-        )
+    for tier, priority in enumerate(problem.tiers.tolist()):
+        out = f"{before['unplaced', tier]} -> {after['unplaced', tier]}"
+        lines.append(f"{priority:>8}  {out:>8}  {after.get(('disruption', tier), '-'):>10}")
+    for goal in problem.then:
+        lines.append(f"{goal.replace('_', ' ')}: {before[goal, -1]} -> {after[goal, -1]}")
     return "\n".join(lines) + "\n"
 
 

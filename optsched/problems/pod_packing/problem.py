@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -13,86 +12,22 @@ from optsched.core import (
     BoolArray,
     InputError,
     IntArray,
-    Number,
-    Problem,
-    Solution,
     Violation,
 )
-from optsched.numbers import integers, shown
-from optsched.problems.pod_packing import checker, validation
+from optsched.numbers import shown
+from optsched.problems.pod_packing import checker, plain, validation
+from optsched.problems.pod_packing.levels import ORDERS, Level, Levelled, read_then
+from optsched.problems.pod_packing.solution import PodPackingSolution
 from optsched.problems.pod_packing.terms import Budget, Term, read_budgets, read_terms
 
 if TYPE_CHECKING:
     from optsched.problems.pod_packing.explain import Explanation
     from optsched.problems.pod_packing.plan import Plan
 
-#: ``interleaved``: pods placed and disruption of the highest tier, then of the next, and so on.
-ORDERS = ("interleaved", "placement_first")
+__all__ = ["ORDERS", "Level", "PodPacking", "PodPackingSolution"]
 
 
-class PodPackingSolution(Solution):
-    """Where every pod runs.
-
-    Attributes
-    ----------
-    node : ndarray of int64, shape (n_pods,)
-        Node of each pod, -1 where it is not placed.
-    """
-
-    __slots__ = ("node",)
-
-    def __init__(self, node: Any) -> None:
-        values = node if len(node) or isinstance(node, np.ndarray) else np.zeros(0, dtype=np.int64)
-        self.node = integers(values, "solution: node")
-        if self.node.ndim != 1:
-            raise InputError("solution: node must be a flat list, one entry a pod")
-        self.node = self.node.copy()
-        self.node.flags.writeable = False
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return ``{"node": [...]}``."""
-        return {"node": self.node.tolist()}
-
-    @classmethod
-    def from_dict(cls, data: Any) -> Self:
-        """Inverse of `to_dict`."""
-        if not isinstance(data, Mapping) or not isinstance(data.get("node"), list | np.ndarray):
-            raise InputError("solution: expected an object with a list 'node'")
-        return cls(data["node"])
-
-    def __repr__(self) -> str:
-        return f"PodPackingSolution({len(self.node)} pods, {(self.node >= 0).sum()} placed)"
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """One level of the lexicographic objective, all minimised.
-
-    Attributes
-    ----------
-    goal : str
-        ``"unplaced"`` (pods left out) or ``"disruption"`` (2 a move, 1 an eviction).
-    priority : int
-        Priority of the tier's pods.
-    value : int or None
-        In the solution; None without one.
-    bound : int or None
-        Proven lower bound, given that all levels before take their (proven) values; None where a
-        level before is not proven.
-    """
-
-    goal: str
-    priority: int
-    value: int | None
-    bound: int | None
-
-    @property
-    def proven(self) -> bool:
-        """Whether the value is proven optimal, as are those of all levels before."""
-        return self.value is not None and self.value == self.bound
-
-
-class PodPacking(Problem):
+class PodPacking(Levelled):
     """Pods with requests and priorities, to be packed onto the nodes of a cluster.
 
     Amounts are whole numbers in a unit of each resource (millicores, bytes, pieces). A pod runs
@@ -135,7 +70,25 @@ class PodPacking(Problem):
     versions, owners : sequence of str, optional
         Resource version of each pod, and its controller as ``Kind/name``, for plans.
     order : str
-        ``"interleaved"``, or ``"placement_first"``: all tiers' placement before any disruption.
+        ``"interleaved"``; ``"placement_first"``: all tiers' placement before any disruption; or
+        ``"placement_only"``: disruption does not count, as `migration_limit` bounds it.
+    then : sequence of str, optional
+        Levels after these: ``"used_nodes"`` (hosts that hold a movable pod), ``"fragmentation"``
+        (what is free of the slot's first resource beyond whole slots, node by node), ``"cost"``
+        (prices of the hosts in use).
+    slot : mapping of str to int, or array of int, shape (n_resources,), optional
+        What one slot needs of each resource, for ``"fragmentation"``.
+    price : sequence of int, shape (n_nodes,), optional
+        Of each node, for ``"cost"``.
+    migration_limit : int, optional
+        Running pods that may leave their node, at most.
+    host : sequence of int, shape (n_nodes,), optional
+        Host of each node, where nodes are the NUMA nodes of hosts (default: one each).
+    spans : sequence of bool, shape (n_pods,), optional
+        True: the pod takes its request from every node of its host, and is written as being on
+        the first of them (default False).
+    ignored : sequence of str, optional
+        Constraints of the cluster that the problem leaves out, for people.
     name : str
         For people.
 
@@ -169,6 +122,15 @@ class PodPacking(Problem):
     versions: tuple[str, ...] | None
     owners: tuple[str, ...] | None
     order: str
+    then: tuple[str, ...]
+    slot: IntArray
+    price: IntArray
+    migration_limit: int | None
+    host: IntArray
+    spans: BoolArray
+    ignored: tuple[str, ...]
+    #: The first node of each node's host.
+    first: IntArray
     #: Priorities from the highest, and the index of each pod's tier among them.
     tiers: IntArray
     tier: IntArray
@@ -195,6 +157,13 @@ class PodPacking(Problem):
         versions: Any = None,
         owners: Any = None,
         order: str = "interleaved",
+        then: Any = (),
+        slot: Any = None,
+        price: Any = None,
+        migration_limit: Any = None,
+        host: Any = None,
+        spans: Any = None,
+        ignored: Any = (),
         name: str = "",
     ) -> None:
         if order not in ORDERS:
@@ -202,6 +171,7 @@ class PodPacking(Problem):
         values = self.__dict__
         values["name"] = str(name)
         values["order"] = order
+        values["ignored"] = validation.names(ignored, None, "ignored", unique=False) or ()
         values["resources"] = validation.names(resources, None, "resources")
         values["nodes"] = validation.names(nodes, None, "nodes")
         values["pods"] = validation.names(pods, None, "pods")
@@ -218,34 +188,6 @@ class PodPacking(Problem):
         validation.names(values["pods"], n_pods, "pods")
         for key, texts in (("versions", versions), ("owners", owners)):
             values[key] = validation.names(texts, n_pods, key, unique=False)
-        self._per_item(priority, current, movable, never_preempts, pod_class, node_class, eligible)
-        values["token_names"], values["token_pairs"] = validation.tokens(
-            tokens, n_pods, self.pod_name
-        )
-        values["topology_keys"], values["topology"] = validation.topology(topology, n_nodes)
-        values["terms"] = read_terms(terms, n_pods, n_nodes, values["topology_keys"])
-        values["budgets"] = read_budgets(budgets, n_pods)
-        validation.consistent(values, self.pod_name)
-        tiers, inverse = np.unique(-values["priority"], return_inverse=True)
-        values["tiers"], values["tier"] = -tiers, inverse.astype(np.int64).reshape(-1)
-        for key, value in values.items():
-            if isinstance(value, np.ndarray):
-                # A view would let the caller's own array change under the problem.
-                values[key] = value = value.copy()
-                value.flags.writeable = False
-
-    def _per_item(
-        self,
-        priority: Any,
-        current: Any,
-        movable: Any,
-        never_preempts: Any,
-        pod_class: Any,
-        node_class: Any,
-        eligible: Any,
-    ) -> None:
-        values = self.__dict__
-        n_nodes, n_pods = len(values["capacity"]), len(values["request"])
         pod, node = self.pod_name, self.node_name
         per = validation.per_item
         values["priority"] = per(priority, n_pods, "priority", 0, pod, -MAX_TIME, MAX_TIME)
@@ -261,6 +203,29 @@ class PodPacking(Problem):
             int(values["pod_class"].max(initial=0)) + 1,
             int(values["node_class"].max(initial=0)) + 1,
         )
+        values["token_names"], values["token_pairs"] = validation.tokens(
+            tokens, n_pods, self.pod_name
+        )
+        values["topology_keys"], values["topology"] = validation.topology(topology, n_nodes)
+        values["terms"] = read_terms(terms, n_pods, n_nodes, values["topology_keys"])
+        values["budgets"] = read_budgets(budgets, n_pods)
+        width = (values["capacity"] if n_nodes else values["request"]).shape[1]
+        if not n_pods:
+            values["request"] = np.zeros((0, width), dtype=np.int64)
+        values["then"], values["slot"], values["price"] = read_then(
+            then, slot, price, n_nodes, values["resources"], width
+        )
+        values["migration_limit"] = validation.limit(migration_limit)
+        values["host"], values["first"] = validation.hosts(host, n_nodes, self.node_name)
+        values["spans"] = validation.flags(spans, n_pods, "spans", False, self.pod_name)
+        validation.consistent(values, self.pod_name)
+        tiers, inverse = np.unique(-values["priority"], return_inverse=True)
+        values["tiers"], values["tier"] = -tiers, inverse.astype(np.int64).reshape(-1)
+        for key, value in values.items():
+            if isinstance(value, np.ndarray):
+                # A view would let the caller's own array change under the problem.
+                values[key] = value = value.copy()
+                value.flags.writeable = False
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"a PodPacking is frozen: {name} cannot be set")
@@ -306,7 +271,12 @@ class PodPacking(Problem):
             "exclusive tokens": bool(len(self.token_pairs)),
             "disruption budgets": bool(self.budgets),
             "order placement first": self.order == "placement_first",
-        } | {term.kind.replace("_", "-"): True for term in self.terms}
+            "order placement only": self.order == "placement_only",
+            "migration limit": self.migration_limit is not None,
+            "hosts": len(np.unique(self.host)) < self.n_nodes,
+        }
+        used |= {term.kind.replace("_", "-"): True for term in self.terms}
+        used |= {goal.replace("_", " "): True for goal in self.then}
         return frozenset(name for name, present in used.items() if present)
 
     def describe(self) -> str:
@@ -326,62 +296,29 @@ class PodPacking(Problem):
         """Return the state as it is, with every pod where it runs; `check` tells if it is valid."""
         return PodPackingSolution(self.current)
 
-    def level_keys(self) -> list[tuple[str, int]]:
-        """Return the levels in order: ``("unplaced" or "disruption", tier)``."""
-        tiers = range(len(self.tiers))
-        goals = ("unplaced", "disruption")
-        if self.order == "interleaved":
-            return [(goal, tier) for tier in tiers for goal in goals]
-        return [(goal, tier) for goal in goals for tier in tiers]
+    def host_nodes(self, node: int) -> IntArray:
+        """Return the nodes of a node's host, ascending."""
+        return np.flatnonzero(self.host == self.host[node])
 
-    def level_most(self) -> list[int]:
-        """Return the greatest value that each level can take."""
-        count = np.bincount(self.tier, minlength=len(self.tiers)).tolist()
-        running = np.bincount(self.tier[self.current >= 0], minlength=len(self.tiers)).tolist()
-        return [
-            count[tier] if goal == "unplaced" else 2 * running[tier]
-            for goal, tier in self.level_keys()
-        ]
+    def with_goals(self, **changes: Any) -> PodPacking:
+        """Return the same cluster with other goals.
 
-    def levels(self, solution: PodPackingSolution) -> list[int]:
-        """Return the value of every level, in the order of `level_keys`."""
-        return checker.levels(self, solution)
+        Parameters
+        ----------
+        **changes
+            Any of `order`, `then`, `slot`, `price` and `migration_limit`, as the constructor
+            takes them.
 
-    def weigh(self, levels: list[int]) -> int:
-        """Return levels as one number: mixed radix, so that it orders as the levels do."""
-        total = 0
-        for value, most in zip(levels, self.level_most(), strict=True):
-            total = total * (most + 1) + value
-        return total
-
-    def digits(self, total: int) -> list[int]:
-        """Inverse of `weigh`, for numbers from 0 to the greatest."""
-        found = []
-        for most in reversed(self.level_most()):
-            total, digit = divmod(total, most + 1)
-            found.append(digit)
-        return found[::-1]
-
-    def report(self, result: Any) -> list[Level]:
-        """Return value, bound and proof of each level of a `Result` (or of anything like it)."""
-        keys = self.level_keys()
-        values = None if result.solution is None else self.levels(result.solution)
-        bounds = None if result.bound is None else self.digits(int(result.bound))
-        rows, open_ = [], bounds is None
-        for k, (goal, tier) in enumerate(keys):
-            value = None if values is None else values[k]
-            bound = None if open_ or bounds is None else bounds[k]
-            rows.append(Level(goal, int(self.tiers[tier]), value, bound))
-            open_ = open_ or value != bound
-        return rows
+        Raises
+        ------
+        InputError
+            On any other name, and on what the constructor refuses.
+        """
+        return plain.with_goals(self, changes)
 
     def check(self, solution: PodPackingSolution) -> list[Violation]:
         """Return every violation of `solution`; an empty list means feasible."""
         return checker.check(self, solution)
-
-    def objective(self, solution: PodPackingSolution) -> Number:
-        """Return the levels as one exact integer (see `weigh`), computed from the solution."""
-        return self.weigh(checker.levels(self, solution))
 
     def plan(self, solution: PodPackingSolution) -> Plan:
         """Return the waves of steps that lead from the state as it is to `solution`.
@@ -413,7 +350,7 @@ class PodPacking(Problem):
     def from_kubernetes(
         cls,
         *sources: Any,
-        assume_ignored: Iterable[str] = (),
+        assume_ignored: Iterable[str] | bool = (),
         overcommitted: str = "repair",
         order: str = "interleaved",
         name: str = "",
@@ -426,9 +363,10 @@ class PodPacking(Problem):
             Files (``"-"``: standard input) with nodes and pods, and as far as there are any
             PodDisruptionBudgets, PriorityClasses, PersistentVolumes, PersistentVolumeClaims and
             Namespaces; a List or single objects, in one file or several.
-        assume_ignored : iterable of str
+        assume_ignored : iterable of str or bool
             Constraints that are not understood and may be left out: ``"resourceClaims"``,
-            ``"volumes"``, ``"namespaceSelector"``, ``"kinds"`` (objects of other kinds).
+            ``"volumes"``, ``"namespaceSelector"``, ``"kinds"`` (objects of other kinds); True:
+            all of these. What is left out stands in the problem's `ignored`.
         overcommitted : str
             A node whose pods need more than it has: ``"repair"`` (evict some) or ``"refuse"``.
         order, name : str
@@ -450,46 +388,43 @@ class PodPacking(Problem):
             name=name,
         )
 
+    @classmethod
+    def from_vms(cls, capacity: Any, request: Any, **details: Any) -> PodPacking:
+        """Return the rescheduling of virtual machines on hosts with NUMA nodes.
+
+        Migrations within a limit, so that as many whole slots as possible are free: the problem of
+        Ding et al., "Towards VM Rescheduling Optimization Through Deep Reinforcement Learning"
+        (EuroSys 2025). Nodes are NUMA nodes; `fragment_rate` tells their measure.
+
+        Parameters
+        ----------
+        capacity : array of int, shape (n_hosts, n_numa, n_resources)
+            Of each NUMA node; cores first.
+        request : array of int, shape (n_vms, n_resources)
+            What each machine takes of a NUMA node; of each one, where it spans the host.
+        **details
+            ``host`` (required) and ``numa``: where each machine runs; ``spans``: whether it takes
+            its request from every NUMA node of its host; ``exclusion``: lists of machines that
+            share no host; ``movable``; ``migration_limit`` (default: none); ``slot`` (default: 16
+            cores); ``resources``, ``hosts``, ``vms`` (names) and ``name``.
+
+        Raises
+        ------
+        InputError
+            Naming the machine or host, when the data are no snapshot.
+        """
+        from optsched.problems.pod_packing import vm_data
+
+        problem: PodPacking = validation.called(vm_data.from_vms, capacity, request, details)
+        return problem
+
     # ---- files -------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
         """Return the instance as plain data; fields at their default are left out."""
-        data: dict[str, Any] = {
-            "optsched": "problem",
-            "family": self.family,
-            "name": self.name,
-            "capacity": self.capacity.tolist(),
-            "request": self.request.tolist(),
-        }
-        for key, default in (("priority", 0), ("current", -1), ("pod_class", 0), ("node_class", 0)):
-            array = getattr(self, key)
-            if (array != default).any():
-                data[key] = array.tolist()
-        if not self.movable.all():
-            data["movable"] = {"except": np.flatnonzero(~self.movable).tolist()}
-        if self.never_preempts.any():
-            data["never_preempts"] = {"except": np.flatnonzero(self.never_preempts).tolist()}
-        if not self.eligible.all():
-            data["eligible"] = self.eligible.tolist()
-        if self.token_names:
-            pods, token = self.token_pairs.T
-            data["tokens"] = {
-                name: pods[token == k].tolist() for k, name in enumerate(self.token_names)
-            }
-        if self.topology_keys:
-            data["topology"] = dict(zip(self.topology_keys, self.topology.tolist(), strict=True))
-        if self.terms:
-            data["terms"] = [term.to_dict() for term in self.terms]
-        if self.budgets:
-            data["budgets"] = [budget.to_dict() for budget in self.budgets]
-        for key in ("resources", "nodes", "pods", "versions", "owners"):
-            if getattr(self, key) is not None:
-                data[key] = list(getattr(self, key))
-        if self.order != "interleaved":
-            data["order"] = self.order
-        return data
+        return plain.to_dict(self)
 
     @classmethod
     def from_dict(cls, data: Any) -> Self:
         """Inverse of `to_dict`."""
-        return cls(**validation.constructor_arguments(data))
+        return cls(**plain.constructor_arguments(data))

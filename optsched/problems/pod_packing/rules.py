@@ -116,17 +116,20 @@ class _Domains:
     def _affinity(self) -> None:
         model = self.m.model
         alone = model.new_bool_var(f"_alone{self.k}")
-        everywhere = list(range(self.m.problem.n_nodes))
-        model.add(self._count(self.targets, everywhere) <= 1).only_enforce_if(alone)
+        every = range(self.m.problem.n_nodes)
+        counted = set(every if self.term.nodes is None else self.term.nodes.tolist())
+        model.add(self._count(self.targets, sorted(counted)) <= 1).only_enforce_if(alone)
         for t in self.owners:
             own = t in self.targets
             for d, nodes in self.nodes.items():
-                comes = self._comes(t, d, "o")
-                if comes is None:
-                    continue
-                literals = [comes, ~alone] if own else [comes]
                 there = self._count(self.targets, nodes)
-                model.add(there >= (2 if own else 1)).only_enforce_if(literals)
+                # An owner may be the first on the nodes that count, not on others.
+                for first in (True, False):
+                    part = [n for n in nodes if (n in counted) == first]
+                    comes = arrivals(self.m, t, part, f"_a{self.k}_{first}{t}_{d}")
+                    if comes is not None:
+                        when = [comes, ~alone] if own and first else [comes]
+                        model.add(there >= (2 if own else 1)).only_enforce_if(when)
 
     def _spread(self) -> None:
         m, term = self.m, self.term

@@ -17,14 +17,16 @@ from ortools.sat.python import cp_model
 from optsched.core import BoolArray, CannotExpressError, IntArray, OptschedError, SolverError
 from optsched.problems.pod_packing import heuristics, windows
 from optsched.problems.pod_packing.grouping import assign, counts, signatures, types_of
+from optsched.problems.pod_packing.levels import FEATURES
 from optsched.problems.pod_packing.model import TypeModel
 from optsched.problems.pod_packing.patterns import Patterns
 from optsched.problems.pod_packing.placing import State
 from optsched.problems.pod_packing.problem import PodPacking, PodPackingSolution
+from optsched.problems.pod_packing.vm_search import Reschedule
 from optsched.result import StopReason
 from optsched.session import Session
 
-SUPPORTS = heuristics.SUPPORTS
+SUPPORTS = heuristics.SUPPORTS | FEATURES
 #: This search proves optimality by itself.
 EXACT = True
 #: Types times nodes beyond which the whole is not set up as one model.
@@ -56,6 +58,9 @@ def run(problem: PodPacking, session: Session, *, seed: int, workers: int = 1) -
         raise CannotExpressError(f"pod packing's search cannot express: {', '.join(unknown)}")
     if session.solution is None:
         heuristics.construct(problem, session, seed)
+    if session.objective is not None and not (problem.n_nodes and problem.n_pods):
+        session.prove(session.objective, "levels")  # there is no choice
+        return StopReason.PROOF
     if not solve_levels(problem, session, seed, workers) and not session.stopped:
         windows.improve(problem, session, seed, solve_levels)
     return StopReason.PROOF if session.proven else session.outcome(StopReason.SOLVER)[1]
@@ -74,16 +79,24 @@ class _Search:
         self.keys = problem.level_keys()
         #: Values of the levels that are proven.
         self.proven: list[int] = []
+        #: Bounds of later levels, proven by other means than the model.
+        self.known: dict[int, int] = {}
         #: Rules for which it matters that a pod of a lower tier stays.
         self.coupled = bool(
             problem.budgets
             or problem.never_preempts.any()
             or any(term.kind != "anti_affinity" for term in problem.terms)
+            or problem.migration_limit is not None
         )
 
         self.too_large = False
         #: Rules beyond what a node holds by itself.
-        self.ruled = self.coupled or bool(problem.terms) or bool(len(problem.token_pairs))
+        self.ruled = (
+            self.coupled
+            or bool(problem.terms)
+            or bool(len(problem.token_pairs))
+            or bool(problem.spans.any())
+        )
 
     def run(self) -> None:
         """Solve level after level."""
@@ -118,10 +131,10 @@ class _Search:
         self.session.prove(self.problem.weigh(levels), "levels")
 
     def least(self, k: int) -> int:
-        """Return a bound on level `k` that needs no search: pods that fit nowhere."""
+        """Return a bound on level `k` that is known: pods that fit nowhere, or what was proven."""
         goal, tier = self.keys[k]
-        if goal == "disruption":
-            return 0
+        if goal != "unplaced":
+            return self.known.get(k, 0)
         types = self.types
         nowhere = (types.tier == tier) & ~types.fits.any(axis=1)
         return int((types.size - types.running)[nowhere].sum())
@@ -136,7 +149,7 @@ class _Search:
 
     def active(self, tier: int) -> BoolArray:
         """Return the types that matter when the tiers up to `tier` are placed."""
-        if self.coupled:
+        if self.coupled or tier < 0:
             return np.ones(self.types.count, dtype=bool)
         last = max([tier] + [t for _, t in self.keys[: len(self.proven)]])
         return np.asarray(self.types.tier <= last)
@@ -144,12 +157,36 @@ class _Search:
     def _solve(self) -> bool:
         """Solve the next level; return whether it is proven."""
         k = len(self.proven)
-        tier = self.keys[k][1]
+        goal, tier = self.keys[k]
+        if goal == "fragmentation" and not any(self.proven):
+            self._reschedule(k)
+            best = self.best()
+            if self.session.stopped or (best is not None and best[k] == self.least(k)):
+                return True
         cells = int(self.active(tier).sum()) * self.problem.n_nodes
         if cells > MOST_CELLS:
             self.too_large = True
             return False
         return _LevelSolve(self, k).run()
+
+    def _reschedule(self, k: int) -> None:
+        """Lessen fragmentation by migrations alone, where nothing else counts before it."""
+        if any(goal != "unplaced" for goal, _ in self.keys[:k]):
+            return
+
+        def prove(value: int) -> None:
+            if value > self.known.get(k, 0):
+                self.known[k] = value
+                self.report(value)
+
+        def met() -> bool:
+            best = self.best()
+            return best is not None and best[: k + 1] == [*self.proven, self.least(k)]
+
+        Reschedule(
+            self.problem, self.session, self.seed,
+            lambda solution: self.session.offer(solution, "columns"), prove, met,
+        ).run()  # fmt: skip
 
     def offer(self, solution: PodPackingSolution, upto: int, source: str) -> None:
         """Offer a solution whose tiers up to `upto` are decided, with the rest completed."""
@@ -181,15 +218,18 @@ class _LevelSolve:
 
     def __init__(self, search: _Search, k: int) -> None:
         self.search, self.k = search, k
-        self.goal, self.tier = search.keys[k]
-        active, pinned = search.active(self.tier), search.pinned()
+        self.goal, tier = search.keys[k]
+        active, pinned = search.active(tier), search.pinned()
+        #: The last tier that is decided here.
+        self.tier = tier if tier >= 0 else len(search.problem.tiers) - 1
         self.model = TypeModel(search.problem, search.types, active, pinned)
         done = [(*key, value) for key, value in zip(search.keys, search.proven, strict=False)]
-        for goal, tier, value in done:
-            self.model.model.add(self.model.level(goal, tier) <= value)
-        self.model.model.minimize(self.model.level(self.goal, self.tier))
+        for name, of_tier, value in done:
+            self.model.model.add(self.model.level(name, of_tier) <= value)
+        self.value = self.model.level(self.goal, tier)
+        self.model.model.minimize(self.value)
         self.patterns: Patterns | None = None
-        if not search.ruled:
+        if not search.ruled and tier >= 0:
             self.patterns = Patterns(search.types, active, pinned, done, self.goal, self.tier)
         self.bound = search.least(k)
         self._lock = threading.Lock()
@@ -273,7 +313,8 @@ class _LevelSolve:
         if status == cp_model.INFEASIBLE:
             session.prove_infeasible("levels")
         elif status == cp_model.OPTIMAL:
-            self.take_bound(round(solver.objective_value))
+            # Not the solver's objective, which is 0 where the level is a constant.
+            self.take_bound(int(solver.value(self.value)))
 
     def take_bound(self, value: int) -> None:
         """Take a proven bound on this level."""

@@ -23,9 +23,9 @@ class Term:
     pod is placed, so pods that stay where they are break none by themselves.
 
     ``affinity``: a new owner shares its domain with another target, unless it is a target itself
-    and the only one placed anywhere. ``anti_affinity``: a new owner shares its domain with no other
-    target, and a new target with no other owner. ``spread``: in the domain of a new owner there are
-    at most `max_skew` more targets than in the domain that has the fewest.
+    and the only one placed on `nodes`. ``anti_affinity``: a new owner shares its domain with no
+    other target, and a new target with no other owner. ``spread``: in the domain of a new owner
+    there are at most `max_skew` more targets than in the domain that has the fewest.
 
     Attributes
     ----------
@@ -38,7 +38,8 @@ class Term:
     max_skew, min_domains : int
         Of ``spread``. With fewer than `min_domains` domains the fewest targets count as 0.
     nodes : ndarray of int64 or None
-        Of ``spread``: the nodes whose domains and pods count (None: all that have the key).
+        Of ``spread``: the nodes whose domains and pods count (None: all that have the key); of
+        ``affinity``: the nodes whose pods count where an owner is the first (None: all).
     """
 
     kind: str
@@ -59,8 +60,8 @@ class Term:
         }
         if self.kind == "spread":
             data |= {"max_skew": self.max_skew, "min_domains": self.min_domains}
-            if self.nodes is not None:
-                data["nodes"] = self.nodes.tolist()
+        if self.nodes is not None:
+            data["nodes"] = self.nodes.tolist()
         return data
 
 

@@ -5,19 +5,15 @@ Pods and nodes count from 0 where they have no names.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from optsched.core import BoolArray, InputError, IntArray
-from optsched.numbers import integers, is_row, shown
+from optsched.core import MAX_TIME, BoolArray, InputError, IntArray
+from optsched.numbers import integer, integers, is_row, shown
 
-FIELDS = (
-    "capacity", "request", "priority", "current", "movable", "never_preempts", "node_class",
-    "pod_class", "eligible", "tokens", "topology", "terms", "budgets", "resources", "nodes", "pods",
-    "versions", "owners", "order", "name",
-)  # fmt: skip
 Namer = Callable[[int], str]
 
 
@@ -150,39 +146,47 @@ def _flat(values: Any, count: int, what: str) -> IntArray:
     return array
 
 
+def called(function: Callable[..., Any], first: Any, second: Any, details: dict[str, Any]) -> Any:
+    """Return ``function(first, second, **details)``; unknown or missing details are bad input."""
+    try:
+        inspect.signature(function).bind(first, second, **details)
+    except TypeError as error:
+        raise InputError(str(error)) from None
+    return function(first, second, **details)
+
+
+def limit(value: Any) -> int | None:
+    """Return the migration limit, None where there is none."""
+    if value is None:
+        return None
+    found = integer(value, "migration_limit")
+    if found < 0:
+        raise InputError(f"migration_limit {found} is negative")
+    return found
+
+
+def hosts(values: Any, n_nodes: int, name: Namer) -> tuple[IntArray, IntArray]:
+    """Return the host of each node, and the first node of that host."""
+    if values is None:
+        own = np.arange(n_nodes)
+        return own, own
+    host = per_item(values, n_nodes, "host", 0, name, 0, MAX_TIME)
+    _, first, inverse = np.unique(host, return_index=True, return_inverse=True)
+    return host, first.astype(np.int64)[inverse.reshape(-1)]
+
+
 def consistent(values: dict[str, Any], pod_name: Namer) -> None:
     """Raise `InputError` where fields contradict each other."""
     stuck = np.flatnonzero(~values["movable"] & (values["current"] < 0))
     if stuck.size:
         raise InputError(f"{pod_name(int(stuck[0]))} is immovable, but runs nowhere")
-
-
-def constructor_arguments(data: Any) -> dict[str, Any]:
-    """Return the constructor's arguments from the plain data of a JSON file."""
-    if not isinstance(data, Mapping):
-        raise InputError("expected a JSON object")
-    if data.get("family", "pod_packing") != "pod_packing":
-        raise InputError(f"family {shown(data['family'])} is not pod_packing")
-    arguments = {key: value for key, value in data.items() if key not in ("optsched", "family")}
-    if unknown := sorted(map(str, arguments.keys() - set(FIELDS))):
-        raise InputError(f"unknown field {shown(unknown[0])}: one of {', '.join(FIELDS)}")
-    for key in ("capacity", "request"):
-        if key not in arguments:
-            raise InputError(f"field {key!r} is missing")
-    if not isinstance(arguments.get("name", ""), str):
-        raise InputError("field 'name' must be text")
-    for key in ("movable", "never_preempts"):
-        count = len(arguments["request"]) if is_row(arguments["request"]) else 0
-        value = arguments.get(key)
-        # Files list the exceptions alone: most pods are movable and may preempt.
-        if isinstance(value, Mapping) and set(value) == {"except"}:
-            rest = np.full(count, key == "movable")
-            at = value["except"]
-            if not is_row(at):
-                raise InputError(f"{key}: expected a list of pods")
-            chosen = integers(at, key) if len(at) else np.zeros(0, dtype=np.int64)
-            if ((chosen < 0) | (chosen >= count)).any() or chosen.ndim != 1:
-                raise InputError(f"{key}: there is no such pod")
-            rest[chosen] = key != "movable"
-            arguments[key] = rest
-    return arguments
+    current, first = values["current"], values["first"]
+    wide = np.flatnonzero(values["spans"] & (current >= 0))
+    if (wrong := wide[first[current[wide]] != current[wide]]).size:
+        pod = int(wrong[0])
+        raise InputError(
+            f"{pod_name(pod)} spans a host: its node is {first[current[pod]]}, the host's first, "
+            f"not {current[pod]}"
+        )
+    if len(values["token_pairs"]) and (first != np.arange(len(first))).any():
+        raise InputError("tokens: exclusive tokens need hosts of one node each")

@@ -35,8 +35,10 @@ def improve(problem: PodPacking, session: Session, seed: int, solve: Solve) -> N
     solve : callable(problem, session, seed, workers)
         The exact search.
     """
-    ruled = problem.terms or problem.budgets or len(problem.token_pairs)
+    ruled = problem.terms or problem.budgets or len(problem.token_pairs) or problem.then
     if ruled or problem.never_preempts.any() or session.solution is None:
+        return
+    if problem.features() & {"hosts", "migration limit"}:
         return
     rng = np.random.default_rng(seed)
     while not session.stopped:

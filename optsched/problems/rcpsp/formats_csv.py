@@ -83,6 +83,8 @@ def read_tasks(text: str, name: str) -> Rcpsp:
                 rows.append((at + reader.line_num, row))
     except csv.Error as error:
         raise InputError(f"line {at + reader.line_num}: {error}") from None
+    if not rows:
+        raise InputError("the table has no heads of columns")
     columns = _columns(*rows[0])
     tasks = [
         (number, {key: row[c].strip() if c < len(row) else "" for key, c in columns.items()})

@@ -43,9 +43,11 @@ class SingleMachineMilp(Compiled):
         self.deadline = deadline
         self.model = pulp.LpProblem("single_machine", pulp.LpMinimize)
         self.head, self.latest = windows(problem, upper_bound)
-        self._rows = 0
+        self._rows = self._entries = 0
         self._place()
         self._objective(lower_bound)
+        if not self._entries:  # HiGHS solves nothing that has no rows, or empty ones alone
+            self._add([(self.model.add_variable("nothing", 0, 1), 1)], 1, 0)
 
     # ---- what a formulation says -------------------------------------------------------------
 
@@ -70,6 +72,7 @@ class SingleMachineMilp(Compiled):
     def _add(self, terms: Iterable[tuple[Any, float]], sense: int, right: float) -> None:
         self._rows += 1
         expression = pulp.LpAffineExpression(list(terms))
+        self._entries += len(expression)
         self.model.addConstraint(pulp.LpConstraint(expression, sense, f"r{self._rows}", right))
         if self._rows % 512 == 0:
             self.deadline.check()

@@ -74,6 +74,8 @@ class TensorMemoryMilp(Compiled):
         self.beneath: dict[tuple[int, int], Any] = {}
         if len(blocks):
             self._pairs()
+        else:  # HiGHS solves nothing that has no rows
+            self._add([(self.peak, 1.0)], 1, 0)
         self.model.setObjective(pulp.LpAffineExpression([] if self.fit else [(self.peak, 1)]))
 
     def _pairs(self) -> None:

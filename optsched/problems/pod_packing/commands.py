@@ -1,0 +1,105 @@
+"""What the command line adds for clusters: goals from text, and what is printed at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from optsched.core import InputError
+from optsched.numbers import shown
+from optsched.problems.pod_packing.plain import GOALS
+from optsched.problems.pod_packing.problem import PodPacking
+from optsched.problems.pod_packing.quantities import quantity
+
+#: Explanations that are printed, at most.
+MOST_EXPLAINED = 50
+
+
+def with_goals(problem: PodPacking, pairs: Sequence[str]) -> PodPacking:
+    """Return the problem with the goals of ``NAME=VALUE`` texts.
+
+    ``order=placement_first``, ``then=used_nodes,fragmentation``, ``slot=cpu:4,memory:16Gi``,
+    ``price=3,3,5`` (one a node) and ``migration_limit=20``.
+
+    Raises
+    ------
+    InputError
+        On a text that is no such pair, and on goals that the problem refuses.
+    """
+    changes: dict[str, Any] = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not sign or name not in GOALS:
+            known = ", ".join(GOALS)
+            raise InputError(f"--goal {shown(pair)}: expected NAME=VALUE, NAME one of {known}")
+        changes[name] = _value(name, value)
+    return problem.with_goals(**changes) if changes else problem
+
+
+def _value(name: str, text: str) -> Any:
+    if name == "order":
+        return text
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if name == "then":
+        return parts
+    if name == "slot":
+        return dict(_amount(part) for part in parts)
+    try:
+        numbers = [int(part) for part in parts]
+    except ValueError:
+        raise InputError(f"--goal {name}={shown(text)}: expected whole numbers") from None
+    if name == "price":
+        return numbers
+    if len(numbers) != 1:
+        raise InputError(f"--goal {name}={shown(text)}: expected one number")
+    return numbers[0]
+
+
+def _amount(text: str) -> tuple[str, int]:
+    resource, colon, amount = text.partition(":")
+    if not colon:
+        raise InputError(f"--goal slot: {shown(text)}: expected RESOURCE:AMOUNT")
+    return resource, quantity(amount, f"--goal slot: {resource}", scale=_scale(resource))
+
+
+def _scale(resource: str) -> int:
+    return 1000 if resource == "cpu" else 1  # clusters count in millicores
+
+
+def notice(problem: PodPacking) -> str:
+    """Return the constraints that the problem leaves out, a line each; empty where none is."""
+    return "".join(f"ignored: {what}\n" for what in problem.ignored)
+
+
+def summary(problem: PodPacking, result: Any, *, explain: bool) -> str:
+    """Return what is printed after a solve: levels, the steps of the plan, and explanations."""
+    if result.solution is None:
+        return ""
+    lines = ["level                    value  bound"]
+    for level in problem.report(result):
+        of = "" if level.priority is None else f", priority {level.priority}"
+        bound = "-" if level.bound is None else str(level.bound)
+        proof = "proven" if level.proven else ""
+        lines.append(
+            f"{level.goal.replace('_', ' ') + of:<22} {level.value:>7} {bound:>6}  {proof}"
+        )
+    text = "\n".join(lines) + "\n\n" + problem.plan(result.solution).diff()
+    if explain:
+        text += "\n" + _explained(problem, result.solution)
+    return text
+
+
+def _explained(problem: PodPacking, solution: Any) -> str:
+    found = problem.explain(solution)
+    if not found:
+        return "no pod is left out\n"
+    lines = []
+    for each in found[:MOST_EXPLAINED]:
+        lines.append(f"{problem.pod_name(each.pod)} is left out: {each.summary}")
+        if each.blocking:
+            who = ", ".join(problem.pod_name(pod) for pod in each.blocking)
+            lines.append(f"  in its way on {problem.node_name(each.blocking_node)}: {who}")
+        lines.append(f"  remedy: {each.remedy}")
+    if len(found) > MOST_EXPLAINED:
+        lines.append(f"and {len(found) - MOST_EXPLAINED} more")
+    return "\n".join(lines) + "\n"

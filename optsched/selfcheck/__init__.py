@@ -1,0 +1,1 @@
+"""Random tiny instances of every family, on which everything that solves them must agree."""
