@@ -29,17 +29,32 @@ def check(problem: PodPacking, solution: PodPackingSolution) -> list[Violation]:
     for p in np.flatnonzero(~problem.movable & (node != problem.current)).tolist():
         text = f"{problem.pod_name(p)} is immovable, but leaves {_at(problem, problem.current[p])}"
         found.append(Violation("immovable", text))
-    new = (node >= 0) & (node != problem.current)
-    found += _spans(problem, node)
     found += _capacity(problem, node)
     found += _migrations(problem, node)
+    found += _budgets(problem, node)
+    return found + arrivals(problem, node)
+
+
+def arrivals(problem: PodPacking, node: IntArray) -> list[Violation]:
+    """Return what the pods that come to a node break there, room and budgets apart."""
+    new = (node >= 0) & (node != problem.current)
+    found = _spans(problem, node)
     found += _eligibility(problem, node, new)
     found += _tokens(problem, node, new)
     for term in problem.terms:
         found += _term(problem, term, node, new)
-    found += _budgets(problem, node)
-    found += _preemption(problem, node, new)
-    return found
+    return found + _preemption(problem, node, new)
+
+
+def load(problem: PodPacking, node: IntArray) -> IntArray:
+    """Return what the pods at `node` need; shape (n_nodes, n_resources)."""
+    return _load(problem, node, np.arange(len(node)))
+
+
+def limit(problem: PodPacking) -> IntArray:
+    """Return what each node may hold; where immovable pods need more than it has, their need."""
+    fixed = _load(problem, problem.current, np.flatnonzero(~problem.movable))
+    return np.maximum(problem.capacity, fixed)
 
 
 def levels(problem: PodPacking, solution: PodPackingSolution) -> list[int]:
@@ -77,7 +92,7 @@ def fragments(problem: PodPacking, solution: PodPackingSolution) -> tuple[int, i
         When the solution has the wrong length.
     """
     node = _vetted(problem, solution)
-    free = np.maximum(0, _limit(problem) - _load(problem, node, np.arange(len(node))))
+    free = np.maximum(0, limit(problem) - load(problem, node))
     wanted = [r for r, amount in enumerate(problem.slot.tolist()) if amount > 0]
     lost = total = 0
     for row in free.tolist():
@@ -110,29 +125,24 @@ def _at(problem: PodPacking, node: int | np.int64) -> str:
 
 def _load(problem: PodPacking, node: IntArray, pods: IntArray) -> IntArray:
     """Return what `pods` need of every node; one that spans a host needs it of each node there."""
-    load = np.zeros_like(problem.capacity)
+    need = np.zeros_like(problem.capacity)
     placed = pods[node[pods] >= 0]
     single = placed[~problem.spans[placed]]
-    np.add.at(load, node[single], problem.request[single])
+    np.add.at(need, node[single], problem.request[single])
     for p in placed[problem.spans[placed]].tolist():
-        load[problem.host == problem.host[node[p]]] += problem.request[p]
-    return load
-
-
-def _limit(problem: PodPacking) -> IntArray:
-    fixed = _load(problem, problem.current, np.flatnonzero(~problem.movable))
-    return np.maximum(problem.capacity, fixed)
+        need[problem.host == problem.host[node[p]]] += problem.request[p]
+    return need
 
 
 def _capacity(problem: PodPacking, node: IntArray) -> list[Violation]:
-    load, limit = _load(problem, node, np.arange(len(node))), _limit(problem)
+    need, most = load(problem, node), limit(problem)
     return [
         Violation(
             "capacity",
-            f"{problem.node_name(n)}: the pods on it need {load[n, r]} of "
-            f"{problem.resource_name(r)}, it has {limit[n, r]}",
+            f"{problem.node_name(n)}: the pods on it need {need[n, r]} of "
+            f"{problem.resource_name(r)}, it has {most[n, r]}",
         )
-        for n, r in np.argwhere(load > limit).tolist()
+        for n, r in np.argwhere(need > most).tolist()
     ]
 
 

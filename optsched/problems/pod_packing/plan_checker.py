@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from itertools import permutations
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from optsched.core import IntArray, Violation
 from optsched.problems.pod_packing import checker
 from optsched.problems.pod_packing.plan import Plan, Step
-from optsched.problems.pod_packing.problem import PodPacking, PodPackingSolution
+from optsched.problems.pod_packing.problem import PodPacking
+from optsched.problems.pod_packing.terms import Term
 
+#: The terms, and the rows of `PodPacking.token_pairs`, that concern one pod.
+Rules: TypeAlias = tuple[tuple[Term, ...], IntArray]
 #: Waves of at most this many steps are replayed in every order.
 EVERY_ORDER = 4
 
@@ -24,16 +27,18 @@ def replay(plan: Plan) -> list[Violation]:
     that the wave takes away on top of those that are away.
     """
     problem = plan.problem
+    rules = _rules_of(problem, {step.pod for wave in plan.waves for step in wave})
+    limit = checker.limit(problem)
     node = problem.current.copy()
     found: list[Violation] = []
     for k, wave in enumerate(plan.waves):
-        found += _together(problem, node, wave, k)
+        found += _together(problem, limit, node, wave, k)
         orders = permutations(wave) if len(wave) <= EVERY_ORDER else iter((wave, wave[::-1]))
         after = node
         for order in orders:
             after = node.copy()
             for step in order:
-                found += _step(problem, after, step, k)
+                found += _step(problem, rules[step.pod], after, step, k)
                 after[step.pod] = step.target
         node = after
     reached = np.array(plan.solution.node)
@@ -43,48 +48,46 @@ def replay(plan: Plan) -> list[Violation]:
     return found
 
 
+def _rules_of(problem: PodPacking, pods: set[int]) -> dict[int, Rules]:
+    """Return, for each of `pods`, the terms and tokens that have a say in where it goes."""
+    terms: dict[int, list[Term]] = {pod: [] for pod in pods}
+    for term in problem.terms:
+        for pod in set(term.owners.tolist()) | set(term.targets.tolist()):
+            if pod in terms:
+                terms[pod].append(term)
+    holders, tokens = problem.token_pairs.T
+    rules = {}
+    for pod in pods:
+        rivals = np.isin(tokens, tokens[holders == pod])
+        rules[pod] = tuple(terms[pod]), problem.token_pairs[rivals]
+    return rules
+
+
 def _together(
-    problem: PodPacking, node: IntArray, wave: tuple[Step, ...], k: int
+    problem: PodPacking, limit: IntArray, node: IntArray, wave: tuple[Step, ...], k: int
 ) -> list[Violation]:
     """Room for all that come before any leaves, and budgets while all that leave are away."""
     found = []
-    load = _load(problem, [(p, n) for p, n in enumerate(node.tolist()) if n >= 0])
-    stuck = np.flatnonzero(~problem.movable).tolist()
-    fixed = _load(problem, [(p, int(problem.current[p])) for p in stuck])
-    limit = np.maximum(problem.capacity, fixed)
-    come = [(step.pod, step.target) for step in wave if step.target >= 0]
-    more = _load(problem, come)
-    load += more
-    for n in np.flatnonzero(more.any(axis=1)).tolist():
-        if (load[n] > limit[n]).any():
-            text = f"wave {k}: {problem.node_name(n)} cannot hold all that come"
-            found.append(Violation("capacity", text))
-    gone = node.copy()
+    come = np.full(problem.n_pods, -1)
     for step in wave:
-        if step.source >= 0:
-            gone[step.pod] = -1
+        come[step.pod] = step.target
+    more = checker.load(problem, come)
+    load = checker.load(problem, node) + more
+    for n in np.flatnonzero(more.any(axis=1) & (load > limit).any(axis=1)).tolist():
+        text = f"wave {k}: {problem.node_name(n)} cannot hold all that come"
+        found.append(Violation("capacity", text))
+    leaving = np.zeros(problem.n_pods, dtype=bool)
+    leaving[[step.pod for step in wave if step.source >= 0]] = True
     for budget in problem.budgets:
         ran = budget.pods[problem.current[budget.pods] >= 0]
-        away = int((gone[ran] < 0).sum())
-        touched = any(step.source >= 0 and step.pod in set(ran.tolist()) for step in wave)
-        if touched and away > budget.allowed:
+        away = int(((node[ran] < 0) | leaving[ran]).sum())
+        if leaving[ran].any() and away > budget.allowed:
             text = f"wave {k}: {away} pods of {budget.name or 'a budget'} are away"
             found.append(Violation("budget", text))
     return found
 
 
-def _load(problem: PodPacking, pairs: list[tuple[int, int]]) -> IntArray:
-    """Return what pods need of every node, given where each of them is."""
-    load = np.zeros_like(problem.capacity)
-    for pod, n in pairs:
-        if problem.spans[pod]:
-            load[problem.host == problem.host[n]] += problem.request[pod]
-        else:
-            load[n] += problem.request[pod]
-    return load
-
-
-def _step(problem: PodPacking, node: IntArray, step: Step, k: int) -> list[Violation]:
+def _step(problem: PodPacking, rules: Rules, node: IntArray, step: Step, k: int) -> list[Violation]:
     name = problem.pod_name(step.pod)
     if node[step.pod] != step.source:
         return [Violation("step", f"wave {k}: {name} is not where the step takes it from")]
@@ -92,17 +95,16 @@ def _step(problem: PodPacking, node: IntArray, step: Step, k: int) -> list[Viola
         return [Violation("immovable", f"wave {k}: {name} is immovable")]
     if step.target < 0:
         return []
+    # Capacity and budgets are judged for the wave as a whole, migrations for the solution.
     after = node.copy()
     after[step.pod] = step.target
-    violations = checker.check(_at(problem, node), PodPackingSolution(after))
-    # Capacity and budgets are judged for the wave as a whole, migrations for the solution.
-    elsewhere = ("capacity", "budget", "immovable", "migrations")
-    return [v for v in violations if v.kind not in elsewhere]
+    return checker.arrivals(_at(problem, rules, node), after)
 
 
-def _at(problem: PodPacking, node: IntArray) -> Any:
-    """Return the problem as it is when the pods run at `node`."""
+def _at(problem: PodPacking, rules: Rules, node: IntArray) -> Any:
+    """Return the problem as it is when the pods run at `node`, with the rules for one of them."""
     now = object.__new__(PodPacking)
     now.__dict__.update(problem.__dict__)
     now.__dict__["current"] = node
+    now.__dict__["terms"], now.__dict__["token_pairs"] = rules
     return now
