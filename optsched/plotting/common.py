@@ -13,7 +13,7 @@ import importlib
 import importlib.util
 import io
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -224,12 +224,34 @@ def rendered(figure: Any, suffix: str) -> bytes:
     return buffer.getvalue()
 
 
-def write_static(figure: Any, target: Path) -> None:
-    """Write a matplotlib figure."""
-    _write(rendered(figure, target.suffix.lower()), target)
+def deliver(
+    target: Path | None,
+    title: str,
+    *,
+    static: Callable[[], Any],
+    interactive: Callable[[], Any],
+) -> Any:
+    """Return the static figure, or write to `target` what its suffix asks for and return that.
+
+    Parameters
+    ----------
+    target : Path or None
+        As `check_path` returns it.
+    title : str
+        Of the HTML page.
+    static, interactive : callable() -> figure
+        Draw with matplotlib and with plotly; only the one that is needed is called.
+    """
+    if target is None:
+        return static()
+    if target.suffix.lower() == ".html":
+        _write_html(interactive(), target, title)
+    else:
+        _write(rendered(static(), target.suffix.lower()), target)
+    return target
 
 
-def write_html(figure: Any, target: Path, title: str) -> None:
+def _write_html(figure: Any, target: Path, title: str) -> None:
     """Write a plotly figure as one HTML file that needs no network."""
     config = {
         "displaylogo": False,

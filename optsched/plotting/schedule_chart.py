@@ -63,14 +63,12 @@ def gantt(
     picture = plotting.picture_of(problem, solution)
     lines = [title or ": ".join(x for x in (picture.name, picture.objective) if x)]
     lines += [", ".join(x for x in (picture.objective if title else "", picture.subtitle) if x)]
-    if target is not None and target.suffix.lower() == ".html":
-        plotting.write_html(interactive(picture, lines), target, lines[0])
-        return target
-    figure = static(picture, lines)
-    if target is None:
-        return figure
-    plotting.write_static(figure, target)
-    return target
+    return plotting.deliver(
+        target,
+        lines[0],
+        static=lambda: static(picture, lines),
+        interactive=lambda: interactive(picture, lines),
+    )
 
 
 def _window(picture: Picture) -> tuple[float, float, Spans, Spans]:

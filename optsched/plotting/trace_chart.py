@@ -79,14 +79,12 @@ def convergence(
     if not any(run.incumbents or run.bounds for run in runs):
         raise InputError("convergence: there is neither an incumbent nor a bound to draw")
     lines = [title or _heading(results), _summary(runs)]
-    if target is not None and target.suffix.lower() == ".html":
-        plotting.write_html(_interactive(runs, lines, best_known), target, lines[0])
-        return target
-    figure = _static(runs, lines, best_known)
-    if target is None:
-        return figure
-    plotting.write_static(figure, target)
-    return target
+    return plotting.deliver(
+        target,
+        lines[0],
+        static=lambda: _static(runs, lines, best_known),
+        interactive=lambda: _interactive(runs, lines, best_known),
+    )
 
 
 def _is_number(value: Any) -> bool:

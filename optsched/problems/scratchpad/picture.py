@@ -72,14 +72,12 @@ def draw(
         raise InputError(f"expected a ScratchpadSolution, not {type(solution).__name__}")
     target = plotting.check_path(path)
     drawn = _map(problem, solution, title)
-    if target is not None and target.suffix.lower() == ".html":
-        plotting.write_html(_interactive(problem, solution, drawn), target, drawn.lines[0])
-        return target
-    figure = _static(problem, drawn)
-    if target is None:
-        return figure
-    plotting.write_static(figure, target)
-    return target
+    return plotting.deliver(
+        target,
+        drawn.lines[0],
+        static=lambda: _static(problem, drawn),
+        interactive=lambda: _interactive(problem, solution, drawn),
+    )
 
 
 def _map(problem: ScratchpadSchedule, solution: ScratchpadSolution, title: str | None) -> _Map:

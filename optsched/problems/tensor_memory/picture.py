@@ -66,14 +66,12 @@ def draw(
         + (f", infeasible: {violations:,} violations" if violations else "")
     )
     rectangles = _rectangles(problem, solution)
-    if target is not None and target.suffix.lower() == ".html":
-        plotting.write_html(_interactive(problem, rectangles, name, line), target, name)
-        return target
-    figure = _static(problem, solution, rectangles, name, line)
-    if target is None:
-        return figure
-    plotting.write_static(figure, target)
-    return target
+    return plotting.deliver(
+        target,
+        name,
+        static=lambda: _static(problem, solution, rectangles, name, line),
+        interactive=lambda: _interactive(problem, rectangles, name, line),
+    )
 
 
 def _rectangles(problem: TensorMemory, solution: TensorMemorySolution) -> Any:
