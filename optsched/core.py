@@ -91,6 +91,42 @@ class Solution(ABC):
         return _dump(self.to_dict(), path)
 
 
+class Frozen:
+    """Data that stay as they were made, with read-only arrays; equal when all attributes are.
+
+    A constructor fills ``self.__dict__`` and ends with `_freeze`.
+    """
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _freeze(self) -> None:
+        values = self.__dict__
+        for key, value in values.items():
+            if isinstance(value, np.ndarray):
+                if value.base is not None:  # a view would let the caller's array change it
+                    values[key] = value = value.copy()
+                value.flags.writeable = False
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"{type(self).__name__} is frozen: {name} cannot be set")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{type(self).__name__} is frozen: {name} cannot be deleted")
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Arrays come out of a pickle or a deep copy writable.
+        self.__dict__.update(state)
+        self._freeze()
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        mine, theirs = self.__dict__, other.__dict__
+        return mine.keys() == theirs.keys() and all(
+            np.array_equal(mine[key], theirs[key]) for key in mine
+        )
+
+
 class Problem(ABC):
     """A problem instance: frozen data, its checker and its objective (minimised).
 
@@ -124,6 +160,9 @@ class Problem(ABC):
     @abstractmethod
     def describe(self) -> str:
         """Return one line for people: kind, size, objective."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.describe()})"
 
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from optsched.core import BoolArray, InputError, IntArray, Number, Problem, Solution, Violation
+from optsched.core import BoolArray, InputError, IntArray, Number, Solution, Violation
 from optsched.numbers import integers
 from optsched.problems.gpu_packing import checker, validation
+from optsched.problems.pod_packing.named import PodsOnNodes
 
 #: Thousandths in a GPU, and GPUs of a node at most.
 WHOLE, MOST_GPUS = 1000, 62
@@ -61,7 +62,7 @@ class GpuPackingSolution(Solution):
         return f"GpuPackingSolution({len(self.node)} pods, {(self.node >= 0).sum()} placed)"
 
 
-class GpuPacking(Problem):
+class GpuPacking(PodsOnNodes):
     """Pods that need GPUs or parts of one, to be packed onto the nodes of a cluster.
 
     A pod runs on one node or on none. It takes `count` GPUs of its node and the same share of
@@ -103,17 +104,12 @@ class GpuPacking(Problem):
     family = "gpu_packing"
     solution_type = GpuPackingSolution
 
-    capacity: IntArray
     gpus: IntArray
-    request: IntArray
     count: IntArray
     share: IntArray
     weight: IntArray
     model: tuple[str, ...]
     wanted: tuple[str, ...]
-    resources: tuple[str, ...] | None
-    nodes: tuple[str, ...] | None
-    pods: tuple[str, ...] | None
     #: Which set of models (row) admits which model (column); the row and column of pods and nodes.
     admits: BoolArray
     pod_row: IntArray
@@ -165,11 +161,7 @@ class GpuPacking(Problem):
             else per(weight, n_pods, "weight", 1, pod, 0, 10**9)
         )
         self._models(model, wanted)
-        for key, value in values.items():
-            if isinstance(value, np.ndarray):
-                # A view would let the caller's own array change under the problem.
-                values[key] = value = value.copy()
-                value.flags.writeable = False
+        self._freeze()
 
     def _models(self, model: Any, wanted: Any) -> None:
         values = self.__dict__
@@ -185,45 +177,10 @@ class GpuPacking(Problem):
             [[not text or m in text.split("|") for m in columns] for text in rows], dtype=bool
         ).reshape(len(rows), len(columns))
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"a GpuPacking is frozen: {name} cannot be set")
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, GpuPacking):
-            return NotImplemented
-        return self.to_dict() == other.to_dict()
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return f"GpuPacking({self.describe()})"
-
-    @property
-    def n_pods(self) -> int:
-        """Number of pods."""
-        return len(self.request)
-
-    @property
-    def n_nodes(self) -> int:
-        """Number of nodes."""
-        return len(self.capacity)
-
     @property
     def demand(self) -> IntArray:
         """GPU demand of each pod, in thousandths of a GPU; shape (n_pods,)."""
         return np.asarray(self.count * self.share)
-
-    def pod_name(self, pod: int) -> str:
-        """Return a pod's name for messages."""
-        return f"pod {pod}" if self.pods is None or pod >= len(self.pods) else self.pods[pod]
-
-    def node_name(self, node: int) -> str:
-        """Return a node's name for messages."""
-        return f"node {node}" if self.nodes is None or node >= len(self.nodes) else self.nodes[node]
-
-    def resource_name(self, resource: int) -> str:
-        """Return a resource's name for messages."""
-        return f"resource {resource}" if self.resources is None else self.resources[resource]
 
     def features(self) -> frozenset[str]:
         """Return the features in use, by the names that solvers declare."""

@@ -10,6 +10,7 @@ import numpy as np
 from optsched.core import (
     MAX_TIME,
     BoolArray,
+    Frozen,
     InputError,
     IntArray,
     Problem,
@@ -68,7 +69,7 @@ class JobShopSolution(Solution):
         return f"JobShopSolution({len(self.start)} operations)"
 
 
-class JobShop(Problem):
+class JobShop(Frozen, Problem):
     """A job shop: jobs are chains of operations, each on one of its eligible machines.
 
     Times are integers in the instance's own unit; machines, jobs and operations count from 0.
@@ -271,11 +272,6 @@ class JobShop(Problem):
         if self._largest_objective() >= MAX_TIME:
             raise InputError("the objective, weights and due dates included, may exceed 2^53")
 
-    def _freeze(self) -> None:
-        for value in self.__dict__.values():
-            if isinstance(value, np.ndarray):
-                value.flags.writeable = False
-
     def _largest_objective(self) -> float:
         """Return a bound on the objective's magnitude up to the horizon; floats cannot wrap."""
         horizon = float(self.horizon())
@@ -289,30 +285,6 @@ class JobShop(Problem):
         if self.objective_kind == "maximum_lateness":
             return float(np.maximum(np.abs(due), horizon - due).max())
         return float((weight * np.maximum(0.0, horizon - due)).sum())
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"a JobShop is frozen: {name} cannot be set")
-
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"a JobShop is frozen: {name} cannot be deleted")
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # Arrays come out of a pickle or a deep copy writable.
-        self.__dict__.update(state)
-        self._freeze()
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, JobShop):
-            return NotImplemented
-        mine, theirs = self.__dict__, other.__dict__
-        return mine.keys() == theirs.keys() and all(
-            np.array_equal(mine[key], theirs[key]) for key in mine
-        )
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return f"JobShop({self.describe()})"
 
     @property
     def n_jobs(self) -> int:

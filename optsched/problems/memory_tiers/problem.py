@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from optsched.core import MAX_TIME, InputError, IntArray, Problem, Solution, Violation
+from optsched.core import MAX_TIME, Frozen, InputError, IntArray, Problem, Solution, Violation
 from optsched.numbers import integers
 from optsched.problems.memory_tiers import checker, validation
 from optsched.problems.memory_tiers.validation import UNLIMITED
@@ -72,7 +72,7 @@ def _rows(values: Any, name: str, what: str) -> IntArray:
     return array[np.lexsort(array.T[::-1])]
 
 
-class MemoryTiers(Problem):
+class MemoryTiers(Frozen, Problem):
     """Which tensor is used from which memory, prefetched and evicted beside the computation.
 
     The operators run in a given order, one a step. Each tensor that an operator reads or writes is
@@ -161,27 +161,11 @@ class MemoryTiers(Problem):
         values["order"] = (
             graph.default_order() if order is None else graph.check_order(order).copy()
         )
-        for value in values.values():
-            if isinstance(value, np.ndarray):
-                value.flags.writeable = False
+        self._freeze()
         if float(self.compute.sum()) + 2.0 * float(self.access_time().max(axis=1).sum()) * (
             1 + len(graph.input_tensor)
         ) >= float(MAX_TIME):
             raise InputError("the sum of all times can exceed 2^53")
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"a MemoryTiers is frozen: {name} cannot be set")
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, MemoryTiers):
-            return NotImplemented
-        mine, theirs = self.__dict__, other.__dict__
-        return all(np.array_equal(mine[key], theirs[key]) for key in mine)
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return f"MemoryTiers({self.describe()})"
 
     @property
     def n_tiers(self) -> int:

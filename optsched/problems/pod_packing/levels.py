@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from optsched.core import InputError, IntArray, Number, Problem
+from optsched.core import InputError, IntArray, Number
 from optsched.numbers import integers, is_row, shown
 from optsched.problems.pod_packing import checker
+from optsched.problems.pod_packing.named import PodsOnNodes
 
 #: ``interleaved``: pods placed and disruption of the highest tier, then of the next, and so on;
 #: ``placement_first``: all tiers' placement before any disruption; ``placement_only``: placement
@@ -59,11 +60,9 @@ class Level:
         return self.value is not None and self.value == self.bound
 
 
-class Levelled(Problem):
+class Levelled(PodsOnNodes):
     """A problem whose objective is a list of levels, and their weighing into one number."""
 
-    capacity: IntArray
-    request: IntArray
     current: IntArray
     tiers: IntArray
     tier: IntArray

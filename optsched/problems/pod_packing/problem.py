@@ -101,8 +101,6 @@ class PodPacking(Levelled):
     family = "pod_packing"
     solution_type = PodPackingSolution
 
-    capacity: IntArray
-    request: IntArray
     priority: IntArray
     current: IntArray
     movable: BoolArray
@@ -116,9 +114,6 @@ class PodPacking(Levelled):
     topology: IntArray
     terms: tuple[Term, ...]
     budgets: tuple[Budget, ...]
-    resources: tuple[str, ...] | None
-    nodes: tuple[str, ...] | None
-    pods: tuple[str, ...] | None
     versions: tuple[str, ...] | None
     owners: tuple[str, ...] | None
     order: str
@@ -221,14 +216,7 @@ class PodPacking(Levelled):
         validation.consistent(values, self.pod_name)
         tiers, inverse = np.unique(-values["priority"], return_inverse=True)
         values["tiers"], values["tier"] = -tiers, inverse.astype(np.int64).reshape(-1)
-        for key, value in values.items():
-            if isinstance(value, np.ndarray):
-                # A view would let the caller's own array change under the problem.
-                values[key] = value = value.copy()
-                value.flags.writeable = False
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"a PodPacking is frozen: {name} cannot be set")
+        self._freeze()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, PodPacking):
@@ -236,31 +224,6 @@ class PodPacking(Levelled):
         return self.to_dict() == other.to_dict()
 
     __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return f"PodPacking({self.describe()})"
-
-    @property
-    def n_pods(self) -> int:
-        """Number of pods."""
-        return len(self.request)
-
-    @property
-    def n_nodes(self) -> int:
-        """Number of nodes."""
-        return len(self.capacity)
-
-    def pod_name(self, pod: int) -> str:
-        """Return a pod's name for messages."""
-        return f"pod {pod}" if self.pods is None or pod >= len(self.pods) else self.pods[pod]
-
-    def node_name(self, node: int) -> str:
-        """Return a node's name for messages."""
-        return f"node {node}" if self.nodes is None or node >= len(self.nodes) else self.nodes[node]
-
-    def resource_name(self, resource: int) -> str:
-        """Return a resource's name for messages."""
-        return f"resource {resource}" if self.resources is None else self.resources[resource]
 
     def features(self) -> frozenset[str]:
         """Return the features in use, by the names that solvers declare."""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from optsched.core import (
     MAX_TIME,
     BoolArray,
+    Frozen,
     InputError,
     IntArray,
     Problem,
@@ -68,7 +69,7 @@ class RcpspSolution(Solution):
         return f"RcpspSolution({len(self.start)} activities)"
 
 
-class Rcpsp(Problem):
+class Rcpsp(Frozen, Problem):
     """Activities in modes, on limited resources, under generalized precedence.
 
     Times are integers in the instance's own unit, from 0; everything counts from 0. An activity
@@ -300,37 +301,6 @@ class Rcpsp(Problem):
             most = horizon * float((self.levelling_weight * demand**2).sum())
         if most >= MAX_TIME:
             raise InputError("the objective, weights included, may exceed 2^53")
-
-    def _freeze(self) -> None:
-        for key, value in self.__dict__.items():
-            if isinstance(value, np.ndarray):
-                if value.base is not None:  # a view would let the caller's array change it
-                    self.__dict__[key] = value = value.copy()
-                value.flags.writeable = False
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"an Rcpsp is frozen: {name} cannot be set")
-
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"an Rcpsp is frozen: {name} cannot be deleted")
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # Arrays come out of a pickle or a deep copy writable.
-        self.__dict__.update(state)
-        self._freeze()
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Rcpsp):
-            return NotImplemented
-        mine, theirs = self.__dict__, other.__dict__
-        return mine.keys() == theirs.keys() and all(
-            np.array_equal(mine[key], theirs[key]) for key in mine
-        )
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return f"Rcpsp({self.describe()})"
 
     # ---- sizes and derived data ----------------------------------------------------------------
 

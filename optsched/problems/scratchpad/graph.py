@@ -10,7 +10,7 @@ from typing import Any, Self, TypeAlias
 
 import numpy as np
 
-from optsched.core import InputError, IntArray
+from optsched.core import Frozen, InputError, IntArray
 from optsched.numbers import integers
 from optsched.problems.scratchpad import validation
 
@@ -25,7 +25,7 @@ TensorLike: TypeAlias = Any
 OperatorLike: TypeAlias = Any
 
 
-class OperatorGraph:
+class OperatorGraph(Frozen):
     """A directed acyclic graph of operators that read and write tensors. Frozen.
 
     Operators and tensors count from 0, in the order in which they are given. Sizes are bytes.
@@ -129,9 +129,7 @@ class OperatorGraph:
         before = _transpose(after, len(names))
         values["predecessor_offset"], values["predecessor"] = rows_to_csr(before)
         validation.refuse_cycle(names, before, self._kahn())
-        for value in values.values():
-            if isinstance(value, np.ndarray):
-                value.flags.writeable = False
+        self._freeze()
 
     # ---- the graph -----------------------------------------------------------------------
 
@@ -299,17 +297,6 @@ class OperatorGraph:
         if path is not None:
             Path(path).write_text(text + "\n", encoding="utf-8")
         return text
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"an OperatorGraph is frozen: {name} cannot be set")
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, OperatorGraph):
-            return NotImplemented
-        mine, theirs = self.__dict__, other.__dict__
-        return all(np.array_equal(mine[key], theirs[key]) for key in mine)
-
-    __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         name = f"{self.name}: " if self.name else ""

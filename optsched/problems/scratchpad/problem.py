@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from optsched.core import InputError, IntArray, Problem, Solution, Violation
+from optsched.core import Frozen, InputError, IntArray, Problem, Solution, Violation
 from optsched.numbers import integer, integers, shown
 from optsched.problems.scratchpad import checker
 from optsched.problems.scratchpad.checker import Traffic
@@ -70,7 +70,7 @@ class ScratchpadSolution(Solution):
         return f"ScratchpadSolution({len(self.order)} operators, {len(self.resident)} stays)"
 
 
-class ScratchpadSchedule(Problem):
+class ScratchpadSchedule(Frozen, Problem):
     """Operator order, residency and addresses in a scratchpad, at least traffic.
 
     Each step runs one operator, whose inputs and outputs must all lie in the scratchpad, each
@@ -130,28 +130,8 @@ class ScratchpadSchedule(Problem):
                 f"operator {shown(graph.names[largest])} needs {need[largest]} bytes at once, more "
                 f"than the capacity of {self.capacity}; the least capacity is {need[largest]} (M_R)"
             )
-        fixed = None if order is None else graph.check_order(order).copy()
-        if fixed is not None:
-            fixed.flags.writeable = False
-        values["order"] = fixed
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"a ScratchpadSchedule is frozen: {name} cannot be set")
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, ScratchpadSchedule):
-            return NotImplemented
-        if self.order is None or other.order is None:
-            same_order = self.order is other.order
-        else:
-            same_order = np.array_equal(self.order, other.order)
-        mine = (self.graph, self.capacity, self.name)
-        return same_order and mine == (other.graph, other.capacity, other.name)
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return f"ScratchpadSchedule({self.describe()})"
+        values["order"] = None if order is None else graph.check_order(order).copy()
+        self._freeze()
 
     def with_order(self, order: Any) -> ScratchpadSchedule:
         """Return the same instance with the order fixed, or free where `order` is None."""

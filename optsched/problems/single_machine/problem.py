@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from optsched.core import MAX_TIME, InputError, IntArray, Problem, Solution, Violation
+from optsched.core import MAX_TIME, Frozen, InputError, IntArray, Problem, Solution, Violation
 from optsched.numbers import integers
 from optsched.problems.single_machine import checker, validation
 from optsched.problems.single_machine.validation import NO_DEADLINE
@@ -57,7 +57,7 @@ class SingleMachineSolution(Solution):
         return f"SingleMachineSolution({len(self.sequence)} jobs)"
 
 
-class SingleMachine(Problem):
+class SingleMachine(Frozen, Problem):
     """Jobs on one machine, one at a time and without interruption.
 
     Times are integers in the instance's own unit; jobs count from 0.
@@ -130,11 +130,7 @@ class SingleMachine(Problem):
         values["deadline"] = validation.deadlines(deadline, n_jobs)
         values["setup"] = validation.setup(setup, n_jobs)
         values["precedence"] = validation.precedence(precedence, n_jobs)
-        for key, value in values.items():
-            if isinstance(value, np.ndarray):
-                # A view would let the caller's own array change under the problem.
-                values[key] = value = value.copy() if value.base is not None else value
-                value.flags.writeable = False
+        self._freeze()
         if objective != "total_weighted_completion_time" and due is None:
             raise InputError(f"objective {objective} needs due dates: pass due=[...]")
         self._check_size()
@@ -151,20 +147,6 @@ class SingleMachine(Problem):
             most += np.abs(self.due)
         if float((self.weight * most).sum()) >= MAX_TIME:
             raise InputError("weights times completion times can exceed 2^53 in sum")
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"a SingleMachine is frozen: {name} cannot be set")
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, SingleMachine):
-            return NotImplemented
-        mine, theirs = self.__dict__, other.__dict__
-        return all(np.array_equal(mine[key], theirs[key]) for key in mine)
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return f"SingleMachine({self.describe()})"
 
     @property
     def n_jobs(self) -> int:

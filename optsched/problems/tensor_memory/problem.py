@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from optsched.core import BoolArray, InputError, IntArray, Problem, Solution, Violation
+from optsched.core import BoolArray, Frozen, InputError, IntArray, Problem, Solution, Violation
 from optsched.numbers import integers, shown
 from optsched.problems.tensor_memory import checker, validation
 from optsched.problems.tensor_memory.validation import UNLIMITED
@@ -59,7 +59,7 @@ class TensorMemorySolution(Solution):
         return f"TensorMemorySolution({len(self.offset)} buffers)"
 
 
-class TensorMemory(Problem):
+class TensorMemory(Frozen, Problem):
     """Buffers with lifetimes that share memory: where does each one go?
 
     Two buffers that need space at the same moment, in the same bank, must not overlap there. Times
@@ -165,25 +165,7 @@ class TensorMemory(Problem):
             columns.get("banks"), n, len(values["capacity"]), named
         )
         validation.consistent(values, named)
-        for key, value in values.items():
-            if isinstance(value, np.ndarray):
-                # A view would let the caller's own array change under the problem.
-                values[key] = value = value.copy()
-                value.flags.writeable = False
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"a TensorMemory is frozen: {name} cannot be set")
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, TensorMemory):
-            return NotImplemented
-        mine, theirs = self.__dict__, other.__dict__
-        return all(np.array_equal(mine[key], theirs[key]) for key in mine)
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return f"TensorMemory({self.describe()})"
+        self._freeze()
 
     @property
     def n_buffers(self) -> int:
