@@ -53,14 +53,13 @@ def check_options(
     """
     if name in MODULES:
         solver_module(name).check_options(options, variant)
-    elif variant:
-        if name == "heuristic" and module is None:
-            return
+        return
+    if variant and not (name == "heuristic" and module is None):
         variants = getattr(module, "VARIANTS", {}) if name == "heuristic" else {}
         if variant not in variants:
             known = f": one of {', '.join(variants)}" if variants else ""
             raise InputError(f"solver {name} has no variant {variant!r}{known}")
-    elif name in DECOMPOSING:
+    if name in DECOMPOSING:
         from optsched import decomposing  # imports a solver
 
         decomposing.check_options(name, options, module)

@@ -7,10 +7,8 @@ A family is a folder of ``optsched.problems`` and its modules are found by name:
 
 from __future__ import annotations
 
-import atexit
 import inspect
 import math
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -23,7 +21,6 @@ from optsched.core import (
     DeadlineExpired,
     InputError,
     Number,
-    OptschedError,
     Problem,
     ProvenInfeasible,
 )
@@ -33,31 +30,22 @@ from optsched.families import (
     can_express,
     check_options,
     expressing,
-    family_module,
     solver_module,
     solver_names,
 )
 from optsched.result import Event, Result, StopReason
+from optsched.running import (
+    available_cores,
+    beside,
+    check_limits,
+    conclude,
+    construct,
+    prove_bounds,
+)
 from optsched.search import portfolio
 from optsched.session import Session, hint_from
 from optsched.solvers import MODULES
 from optsched.solvers.base import Compiled, nearest
-
-#: How long past its deadline a solver is waited for before it is abandoned, seconds.
-GRACE = 0.7
-
-
-#: Solves at work in side threads, with the events that tell their ends.
-_at_work: set[tuple[Session, threading.Event]] = set()
-
-
-@atexit.register
-def _stop_all() -> None:
-    """Stop what is still at work: an interpreter that ends under a running solver aborts."""
-    for session, ended in list(_at_work):
-        session.interrupt()
-        session.wake()
-        ended.wait(5)
 
 
 def solve(
@@ -228,13 +216,6 @@ def compile(problem: Problem, solver: str = "cpsat", **bounds: Number) -> Compil
     return compiled
 
 
-def available_cores() -> int:
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _best_way(problem: Problem) -> tuple[str, ModuleType | None]:
     """Return the solver that ``auto`` stands for, and the search to run beside it, if any.
 
@@ -250,50 +231,6 @@ def _best_way(problem: Problem) -> tuple[str, ModuleType | None]:
             search = expressing(problem, "lns")
         return "cpsat", search if problem.integral else None
     return ("highs" if can_express(problem, "highs") else "cpsat"), None
-
-
-def check_limits(time_limit: float | None, workers: int | None, seed: int) -> None:
-    """Raise `InputError` on what no solve takes."""
-    if time_limit is not None and not time_limit >= 0:
-        raise InputError(f"time_limit {time_limit}: give seconds, at least 0, or None")
-    if workers is not None and workers < 1:
-        raise InputError(f"workers {workers} is less than 1")
-    if seed < 0:
-        raise InputError(f"seed {seed} is negative")
-
-
-def conclude(
-    session: Session, finished: StopReason, *, solver: str, seed: int, workers: int
-) -> Result:
-    """Close a session and return its result; raise the error of a part that failed.
-
-    Parameters
-    ----------
-    session : Session
-    finished : StopReason
-        Why it ended, where the session itself does not know better.
-    solver : str
-    seed, workers : int
-        For the record.
-    """
-    session.close()
-    if session.error is not None:
-        raise session.error
-    status, stop = session.outcome(finished)
-    return Result(
-        status=status,
-        stop=stop,
-        objective=session.objective,
-        bound=None if session.infeasible else session.bound,
-        solution=session.solution,
-        trace=tuple(session.trace),
-        time=session.deadline.elapsed(),
-        solver=solver,
-        seed=seed,
-        workers=workers,
-        problem=session.problem,
-        message=session.message,
-    )
 
 
 class _Task:
@@ -352,7 +289,8 @@ class _Task:
         try:
             if self._hint is not None:
                 session.offer(self._hint, "hint")
-            self._construct()
+            rule = self._variant if self.name.startswith("heuristic:") else ""
+            construct(session, self.seed, rule)
             if not session.stopped:
                 finished = beside(session, self._work)
         except KeyboardInterrupt:
@@ -364,21 +302,9 @@ class _Task:
         name = "auto" if self._companion else self.name
         return conclude(session, finished, solver=name, seed=self.seed, workers=self.workers)
 
-    def _construct(self) -> None:
-        """Run the constructive rules, or the one asked for; quick and never abandoned."""
-        heuristics = family_module(self.problem, "heuristics")
-        if heuristics is not None and self.problem.features() <= heuristics.SUPPORTS:
-            one = self._variant if self.name.startswith("heuristic:") else ""
-            rule = heuristics.VARIANTS[one] if one else heuristics.construct
-            rule(self.problem, self.session, self.seed)
-
     def _work(self) -> StopReason:
         """Bounds before search, then whatever was chosen."""
-        bounds = family_module(self.problem, "bounds")
-        if bounds is not None:
-            bound = bounds.lower_bound(self.problem, self.session.deadline)
-            if bound is not None:
-                self.session.prove(bound, "bounds")
+        prove_bounds(self.session)
         return StopReason.PROOF if self.session.stopped else self._search()
 
     def _portfolio(self, search: ModuleType) -> StopReason:
@@ -463,51 +389,3 @@ class _Task:
                 options=self.options,
             )
         return StopReason.HEURISTIC
-
-
-def beside(session: Session, work: Callable[[], StopReason]) -> StopReason:
-    """Run `work` in a thread; leave it behind when it overruns the deadline or an interrupt.
-
-    What a thread left behind still reports is ignored; solvers in processes of their own are
-    killed by `optsched.solvers.worker`.
-    """
-    outcome: list[StopReason] = []
-    failure: list[BaseException] = []
-    # Not thread.join with a time limit: interrupted by Ctrl-C, it takes the thread for ended.
-    ended = threading.Event()
-
-    def guarded() -> None:
-        try:
-            outcome.append(work())
-        except DeadlineExpired:
-            outcome.append(StopReason.TIME)
-        except ProvenInfeasible as reason:
-            session.prove_infeasible("presolve", str(reason))
-        except OptschedError as error:
-            session.fail(error)
-        except BaseException as error:
-            failure.append(error)
-        finally:
-            _at_work.discard((session, ended))
-            ended.set()
-
-    _at_work.add((session, ended))
-    thread = threading.Thread(target=guarded, daemon=True, name="optsched solver")
-    thread.start()
-    stopped_at: float | None = None
-    while True:
-        try:
-            if ended.wait(0.05):
-                break
-        except KeyboardInterrupt:
-            session.interrupt()
-        if session.stopped:
-            # Wake again and again: a solver may have been asked before it had begun.
-            session.wake()
-            now = session.deadline.elapsed()
-            stopped_at = now if stopped_at is None else stopped_at
-            if now > stopped_at + GRACE:
-                break
-    if failure:
-        raise failure[0]
-    return outcome[0] if outcome else StopReason.TIME

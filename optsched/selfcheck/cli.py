@@ -37,9 +37,9 @@ def selfcheck(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from optsched.running import available_cores
     from optsched.selfcheck import report
     from optsched.selfcheck.runner import FamilyTally, run
-    from optsched.solving import available_cores
 
     out = Console(highlight=False, soft_wrap=True)
     err = Console(stderr=True, highlight=False, soft_wrap=True)

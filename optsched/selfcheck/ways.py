@@ -17,11 +17,12 @@ from typing import Any
 
 from optsched.core import CannotExpressError, Deadline, Problem
 from optsched.exact import run_exact
-from optsched.families import can_express, expressing, family_module, solver_module
+from optsched.families import can_express, expressing, solver_module
 from optsched.result import Result, StopReason
+from optsched.running import beside, conclude, construct, prove_bounds
 from optsched.selfcheck.outcome import Outcome
 from optsched.session import Session
-from optsched.solving import beside, conclude, solve
+from optsched.solving import solve
 
 #: Deterministic seconds for a search that proves nothing.
 EFFORT = 0.01
@@ -168,7 +169,7 @@ def _searched(problem: Problem, seed: int, limit: float, *, effort: float | None
 
     def work() -> StopReason:
         if effort is not None:  # it goes on from there
-            _construct(problem, session, seed)
+            construct(session, seed)
         search = expressing(problem, "native")
         reason: StopReason = search.run(problem, session, seed=seed, **extra)
         return reason
@@ -181,20 +182,11 @@ def _ruled(problem: Problem, seed: int, limit: float) -> Result:
     session = Session(problem, Deadline(limit))
 
     def work() -> StopReason:
-        bounds = family_module(problem, "bounds")
-        bound = None if bounds is None else bounds.lower_bound(problem, session.deadline)
-        if bound is not None:
-            session.prove(bound, "bounds")
-        _construct(problem, session, seed)
+        prove_bounds(session)
+        construct(session, seed)
         return StopReason.HEURISTIC
 
     return _concluded(session, work, "heuristic", seed)
-
-
-def _construct(problem: Problem, session: Session, seed: int) -> None:
-    heuristics = family_module(problem, "heuristics")
-    if heuristics is not None and problem.features() <= heuristics.SUPPORTS:
-        heuristics.construct(problem, session, seed)
 
 
 def _concluded(session: Session, work: Callable[[], StopReason], solver: str, seed: int) -> Result:

@@ -181,7 +181,7 @@ def replan(
     # Solvers are not imported before they are needed.
     from optsched.families import expressing
     from optsched.problems.job_shop import replan_model
-    from optsched.solving import available_cores, beside, check_limits, conclude
+    from optsched.running import available_cores, beside, check_limits, conclude
 
     check_limits(time_limit, workers, seed)
     shop = replan_problem(
