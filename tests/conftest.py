@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,10 @@ from optsched import cli
 # Two busy cores make single examples slow; that is no defect of the code.
 settings.register_profile("optsched", deadline=None, print_blob=True)
 settings.load_profile("optsched")
+
+# Background jobs ignore Ctrl-C, and their children inherit it: tests of Ctrl-C would wait forever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parents[1]
 Run = Callable[..., tuple[int, str, str]]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -109,8 +108,6 @@ def start(*arguments: str) -> subprocess.Popen[str]:
         text=True,
         env=script_environment(),
         start_new_session=True,
-        # Where this process ignores Ctrl-C, as background jobs do, its children would, too.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
