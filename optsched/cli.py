@@ -188,7 +188,7 @@ def solve(
     from optsched.loading import load
     from optsched.solving import solve as run
 
-    _check_outputs(gantt, convergence, json_out)
+    _check_outputs(gantt, convergence, json_out, out_file)
     model = _model_options(family, dim, element_bytes, capacity, assume_ignored)
     problem = load(instance, model=model)
     cluster = _cluster_commands(problem, goal, explain)
@@ -196,6 +196,7 @@ def solve(
         problem = cluster.with_goals(problem, goal or [])
         err.print(cluster.notice(problem), end="", markup=False)
     write_plan = None if out_file is None else _plan_writer(problem, out_file)
+    _check_family(problem, cluster, gantt, out_file)
     if objective is not None:
         problem = _with_objective(problem, objective)
     reference = _best_known(instance) if objective is None else None
@@ -218,11 +219,8 @@ def solve(
     if cluster is not None and (explain or not quiet):
         text = cluster.summary(problem, result, explain=explain)
         (err if json_out == "-" else out).print(text, end="", markup=False)
-    _write(result, json_out, gantt, convergence, quiet=quiet)
-    if write_plan is not None and result.solution is not None:
-        _guard(str(out_file), lambda: write_plan(result.solution))
-        if not quiet:
-            err.print(f"wrote {out_file}", style="dim")
+    plan = (out_file, write_plan)
+    _write(result, json_out, plan, gantt, convergence, quiet=quiet)
     raise typer.Exit(_exit_code(result))
 
 
@@ -257,29 +255,49 @@ def _exit_code(result: Result) -> int:
     return EXIT_NOTHING if result.solution is None else EXIT_SOLVED
 
 
-def _check_outputs(gantt: Path | None, convergence: Path | None, json_out: str | None) -> None:
+def _check_family(
+    problem: Problem, cluster: Any, gantt: Path | None, out_file: Path | None
+) -> None:
+    """Refuse a picture or a plan that this problem cannot have, before the time is spent."""
+    from optsched.families import family_module
+
+    if gantt is not None and family_module(problem, "picture") is None:
+        raise InputError(f"--picture {gantt}: a {problem.family} has no picture")
+    if cluster is not None and out_file is not None:
+        cluster.check_plan(problem, out_file)
+
+
+def _check_outputs(
+    gantt: Path | None, convergence: Path | None, json_out: str | None, out_file: Path | None
+) -> None:
     """Refuse outputs that cannot be written before the time is spent."""
     for path in (gantt, convergence):
         if path is not None:
             from optsched.plotting import check_path
 
             check_path(path)
-    if json_out not in (None, "-") and not Path(str(json_out)).absolute().parent.is_dir():
-        raise InputError(f"--json: there is no folder {Path(str(json_out)).parent}")
+    for name, file in (("--json", json_out), ("--out", out_file)):
+        if file not in (None, "-") and not Path(str(file)).absolute().parent.is_dir():
+            raise InputError(f"{name}: there is no folder {Path(str(file)).parent}")
 
 
 def _write(
     result: Result,
     json_out: str | None,
+    plan: tuple[Path | None, Callable[[Any], object] | None],
     gantt: Path | None,
     convergence: Path | None,
     *,
     quiet: bool,
 ) -> None:
+    out_file, write_plan = plan
     if json_out == "-":
         sys.stdout.write(result.to_json() + "\n")
     elif json_out is not None:
         _guard(json_out, lambda: result.to_json(json_out))
+    # Pictures come last: the plan is not lost where one cannot be drawn.
+    if out_file is not None and write_plan is not None and result.solution is not None:
+        _guard(out_file, lambda: write_plan(result.solution))
     if gantt is not None and result.solution is not None:
         from optsched import plotting
 
@@ -289,7 +307,8 @@ def _write(
 
         plotting.convergence(result, convergence)
     if not quiet:
-        for path in (json_out, gantt, convergence):
+        written = None if result.solution is None else out_file
+        for path in (json_out, written, gantt, convergence):
             if path is not None and path != "-" and Path(str(path)).exists():
                 err.print(f"wrote {path}", style="dim")
 

@@ -170,6 +170,32 @@ def test_a_plan_is_written_in_the_formats_of_its_family(run, shop, tmp_path):
     assert "unknown suffix" in err
 
 
+def test_outputs_that_cannot_be_are_refused_before_the_solve(run, shop, tmp_path, monkeypatch):
+    monkeypatch.setattr("optsched.solving.solve", None)
+    pods = tmp_path / "pods.json"
+    pods.write_text(op.PodPacking([[1]], [[1]]).to_json())
+    for option, name, words in (
+        ("--picture", "x.svg", "a pod_packing has no picture"),
+        ("-o", "x.sh", "kubectl get -o json"),
+        ("-o", "no/such/x.json", "there is no folder"),
+    ):
+        code, _, err = run("solve", pods, option, tmp_path / name)
+        assert code == 2
+        assert words in err
+
+
+def test_a_plan_is_kept_where_its_picture_fails(run, shop, tmp_path, monkeypatch):
+    def fail(*_):
+        raise op.InputError("no ink")
+
+    monkeypatch.setattr("optsched.plotting.draw", fail)
+    plan = tmp_path / "schedule.json"
+    code, _, err = run("solve", shop, "-s", "cpsat", "-o", plan, "--picture", tmp_path / "x.svg")
+    assert code == 2
+    assert "no ink" in err
+    assert run("check", shop, plan)[0] == 0
+
+
 def test_datasets_are_listed_and_known(run):
     code, out, _ = run("datasets", "list")
     assert code == 0

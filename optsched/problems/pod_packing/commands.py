@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from optsched.core import InputError
 from optsched.numbers import shown
+from optsched.problems.pod_packing import plan_script
 from optsched.problems.pod_packing.plain import GOALS
 from optsched.problems.pod_packing.problem import PodPacking
 from optsched.problems.pod_packing.quantities import quantity
@@ -64,6 +66,15 @@ def _amount(text: str) -> tuple[str, int]:
 
 def _scale(resource: str) -> int:
     return 1000 if resource == "cpu" else 1  # clusters count in millicores
+
+
+def check_plan(problem: PodPacking, path: Path) -> None:
+    """Raise `InputError` where the plan cannot be written as the suffix of `path` says."""
+    if path.suffix.lower() == ".sh":
+        try:
+            plan_script.check_scriptable(problem)
+        except InputError as error:
+            raise InputError(f"--out {path}: {error}") from None
 
 
 def notice(problem: PodPacking) -> str:
