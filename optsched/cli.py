@@ -66,6 +66,13 @@ AssumeIgnored = Annotated[
         "--assume-ignored", help="Leave out, and list, what is not understood of a cluster."
     ),
 ]
+Overcommitted = Annotated[
+    str | None,
+    typer.Option(
+        metavar="repair|refuse",
+        help="Of a cluster with nodes whose pods need more than they have.  [default: repair]",
+    ),
+]
 Goal = Annotated[
     list[str] | None,
     typer.Option(
@@ -84,6 +91,7 @@ def _model_options(
     element_bytes: int | None,
     capacity: int | None,
     assume_ignored: bool,
+    overcommitted: str | None = None,
 ) -> dict[str, Any]:
     """Return what was said of an ONNX model or a cluster, as `optsched.load` takes it."""
     dims: dict[str, Any] = {}
@@ -98,7 +106,7 @@ def _model_options(
         dims[name] = sizes if "," in value else sizes[0]
     options: dict[str, Any] = {"family": family, "dims": dims or None}
     options |= {"element_bytes": element_bytes, "capacity": capacity}
-    options |= {"assume_ignored": assume_ignored or None}
+    options |= {"assume_ignored": assume_ignored or None, "overcommitted": overcommitted}
     return {key: value for key, value in options.items() if value is not None}
 
 
@@ -179,6 +187,7 @@ def solve(
     element_bytes: ElementBytes = None,
     capacity: Capacity = None,
     assume_ignored: AssumeIgnored = False,
+    overcommitted: Overcommitted = None,
     goal: Goal = None,
     explain: Explain = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
@@ -189,7 +198,7 @@ def solve(
     from optsched.solving import solve as run
 
     _check_outputs(gantt, convergence, json_out, out_file)
-    model = _model_options(family, dim, element_bytes, capacity, assume_ignored)
+    model = _model_options(family, dim, element_bytes, capacity, assume_ignored, overcommitted)
     problem = load(instance, model=model)
     cluster = _cluster_commands(problem, goal, explain)
     if cluster is not None:

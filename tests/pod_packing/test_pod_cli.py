@@ -116,10 +116,35 @@ def test_what_is_not_understood_is_refused_or_listed(run: Run, tmp_path: Path) -
     assert op.PodPacking.from_dict(problem.to_dict()) == problem
 
 
+def test_an_overcommitted_node_is_reported(run: Run, tmp_path: Path) -> None:
+    data = cluster(node("a", cpu="2"), pod("x", cpu="2", at="a"), pod("y", cpu="1", at="a"))
+    target = tmp_path / "cluster.json"
+    target.write_text(json.dumps(data), encoding="utf-8")
+    code, _, err = run("solve", target, "-q")
+    assert code == 0
+    assert "over-committed: a: the pods on it need 3000 of cpu, it has 2000" in err
+    code, _, err = run("solve", target, "--overcommitted", "refuse")
+    assert code == 2
+    assert f"{target}: the incoming state is over-committed: a" in err
+    code, _, err = run("solve", target, "--overcommitted", "ignore")
+    assert code == 2
+    assert "repair or refuse" in err
+
+
+def test_a_truncated_file_is_named_once(run: Run, tmp_path: Path) -> None:
+    target = tmp_path / "cluster.json"
+    target.write_text(json.dumps(cluster(node("a"), pod("x")), indent=1)[:400], encoding="utf-8")
+    code, _, err = run("solve", target)
+    assert code == 2
+    assert f"{target}: line " in err
+    assert "truncated" in err
+
+
 def test_options_of_clusters_are_for_clusters(run: Run, tmp_path: Path) -> None:
     shop = tmp_path / "tiny.json"
     shop.write_text(json.dumps({"family": "job_shop", "jobs": [[[0, 3]]]}), encoding="utf-8")
-    for option in (["--explain"], ["--goal", "order=placement_first"], ["--assume-ignored"]):
+    for option in (["--explain"], ["--goal", "order=placement_first"], ["--assume-ignored"],
+                   ["--overcommitted", "refuse"]):  # fmt: skip
         code, _, err = run("solve", shop, *option)
         assert code == 2
         assert option[0].strip("-").replace("-", "_") in err.replace("-", "_")

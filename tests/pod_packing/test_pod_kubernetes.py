@@ -268,11 +268,68 @@ def test_local_volumes_hold_their_pods() -> None:
         ([node("a", taints=[{"key": "k", "effect": "Sometimes"}])], "taint effect"),
         ([node("a"), pod("p", containers="none")], "containers: expected a list"),
         ([node("a"), pod("p", labels={"a": 1})], "is no text"),
+        (
+            [node("a"), pod("p", topologySpreadConstraints=[
+                {"topologyKey": "zone", "maxSkew": 1, "whenUnsatisfiable": "Never"}])],
+            "pod default/p: topology spread: whenUnsatisfiable 'Never'",
+        ),
     ],
-)
+)  # fmt: skip
 def test_refusals_name_the_culprit(items: list[dict[str, Any]], message: str) -> None:
     with pytest.raises(op.InputError, match=message):
         read(*items)
+
+
+@pytest.mark.parametrize(
+    ("name", "spec", "message"),
+    [
+        ("volumes", {"volumes": [{"name": "v", "awsElasticBlockStore": {"volumeID": "x"}}]},
+         "volume v of kind awsElasticBlockStore"),
+        ("volumes", {"volumes": [{"name": "v", "rbd": {}}]}, "volume v of kind rbd"),
+        ("volumes", {"volumes": [{"name": "v", "wonder": {}}]}, "volume v of kind wonder"),
+        ("affinity", {"affinity": {"nodeAffinity": {
+            "requiredDuringSchedulingRequiredDuringExecution": {}}}}, "nodeAffinity: 'required"),
+        ("affinity", {"affinity": {"rackAffinity": {}}}, "rackAffinity"),
+    ],
+)  # fmt: skip
+def test_volumes_and_affinities_not_understood(
+    name: str, spec: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(op.InputError, match=f"pod default/p: .*{message}.*{name!r}"):
+        read(node("a"), pod("p", **spec))
+    problem = read(node("a"), pod("p", **spec), assume_ignored=[name])
+    assert message in problem.ignored[0]
+
+
+def test_volumes_of_any_node_are_passed_over() -> None:
+    kinds = ("emptyDir", "configMap", "secret", "projected", "downwardAPI", "csi", "nfs")
+    volumes = [{"name": kind, kind: {}} for kind in kinds]
+    assert read(node("a"), pod("p", volumes=volumes)).ignored == ()
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_file_cut_anywhere_is_called_truncated(indent: int | None) -> None:
+    odd = pod("p", note=[1, -2.5, 1e-9, True, None, False, '\u00e4\\x"'], empty={})
+    whole = cluster(node("a"), odd)
+    late = {"kind": "List"} | whole  # its items are not read one by one
+    for text in (json.dumps(whole, indent=indent), json.dumps(late, indent=indent)):
+        for cut in range(1, len(text)):
+            with pytest.raises(op.InputError, match=r"^line \d+: the JSON ends early"):
+                op.PodPacking.from_kubernetes(io.StringIO(text[:cut]))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"kind": }', "^line 1: bad JSON"),
+        ('{"apiVersion": "v1", "items": [{"kind": "Job"}}', "^line 1: bad JSON"),
+        ('{"apiVersion": "v1",\n"items": [],\n"kind": x}', "^line 3: bad JSON"),
+        ('{"apiVersion": "v1", "items": []} and more', "^line 1: bad JSON: Extra data"),
+    ],
+)
+def test_bad_json_is_not_called_truncated(text: str, message: str) -> None:
+    with pytest.raises(op.InputError, match=message):
+        op.PodPacking.from_kubernetes(io.StringIO(text))
 
 
 def test_truncated_files_and_streams(tmp_path: Path) -> None:
@@ -301,6 +358,9 @@ def test_overcommitted_state_is_repaired_or_refused() -> None:
     problem = read(*items)
     result = op.solve(problem, time_limit=60, workers=1)
     assert result.solution.node.tolist() == [0, 1]
+    stays = pod("p", cpu="3", at="a", meta={"ownerReferences": []})
+    with pytest.raises(op.InputError, match="a: the pods on it need 3000 of cpu, it has 2000"):
+        read(node("a", cpu="2"), stays, overcommitted="refuse")
 
 
 JUNK = st.recursive(

@@ -9,11 +9,12 @@ from typing import Any
 from optsched.core import InputError
 from optsched.numbers import shown
 from optsched.problems.pod_packing import plan_script
+from optsched.problems.pod_packing.kubernetes import overcommitment
 from optsched.problems.pod_packing.plain import GOALS
 from optsched.problems.pod_packing.problem import PodPacking
 from optsched.problems.pod_packing.quantities import quantity
 
-#: Explanations that are printed, at most.
+#: Explanations, and nodes with too many pods, that are printed at most.
 MOST_EXPLAINED = 50
 
 
@@ -78,8 +79,15 @@ def check_plan(problem: PodPacking, path: Path) -> None:
 
 
 def notice(problem: PodPacking) -> str:
-    """Return the constraints that the problem leaves out, a line each; empty where none is."""
-    return "".join(f"ignored: {what}\n" for what in problem.ignored)
+    """Return what the problem leaves out, and what is amiss already; a line each, or nothing."""
+    lines = [f"ignored: {what}" for what in problem.ignored]
+    wrong = overcommitment(problem)
+    lines += [f"over-committed: {what}" for what in wrong[:MOST_EXPLAINED]]
+    if len(wrong) > MOST_EXPLAINED:
+        lines.append(f"over-committed: and {len(wrong) - MOST_EXPLAINED} more")
+    if wrong:
+        lines.append("the plan repairs this, as far as the pods may be moved")
+    return "".join(f"{line}\n" for line in lines)
 
 
 def summary(problem: PodPacking, result: Any, *, explain: bool) -> str:

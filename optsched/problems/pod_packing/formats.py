@@ -13,10 +13,12 @@ _KUBERNETES = re.compile(r'"apiVersion"\s*:\s*"')
 _RECORDS = re.compile(r'\s*\{\s*"cluster_list"\s*:')
 
 
-def _read_cluster(text: str, name: str, *, assume_ignored: Any = ()) -> PodPacking:
+def _read_cluster(
+    text: str, name: str, *, assume_ignored: Any = (), overcommitted: str = "repair"
+) -> PodPacking:
     from optsched.problems.pod_packing.kubernetes import from_text
 
-    return from_text(text, assume_ignored=assume_ignored, name=name)
+    return from_text(text, assume_ignored=assume_ignored, overcommitted=overcommitted, name=name)
 
 
 def _read_records(text: str, name: str) -> PodPacking:
@@ -33,7 +35,7 @@ FORMATS: tuple[Format, ...] = (
         description="nodes, pods and what else kubectl get -A -o json writes of a cluster",
         sniff=lambda text: _KUBERNETES.search(text, 0, 4096) is not None,
         read=_read_cluster,
-        options=("assume_ignored",),
+        options=("assume_ignored", "overcommitted"),
     ),
     Format(
         name="VMR2L",

@@ -13,11 +13,17 @@ from optsched.numbers import shown
 
 #: How ``kubectl get ... -o json`` begins: its items can be read one by one.
 _LIST = re.compile(r'\s*\{\s*"apiVersion"\s*:\s*"[^"]*"\s*,\s*"items"\s*:\s*\[')
+#: How words, numbers and escapes can begin of which the end is missing.
+_WORD_CUT = re.compile(
+    r"-|[0-9]*\.|[0-9]*[eE][+-]?|t(ru?)?|f(a(ls?)?)?|n(ul?)?|,|\\?u[0-9a-fA-F]{0,4}"
+)
 _GAP = re.compile(r"\s*,?\s*")
 
 
 def items(text: str, where: str) -> Iterator[dict[str, Any]]:
     """Yield the objects of a List, or of a single object, without holding all at once.
+
+    `where` stands before what is wrong, such as ``"pods.json: "``.
 
     Raises
     ------
@@ -26,11 +32,7 @@ def items(text: str, where: str) -> Iterator[dict[str, Any]]:
     """
     match = _LIST.match(text)
     if match is None:
-        try:
-            data = parse_json(text.removeprefix("\ufeff"))
-        except InputError as error:
-            raise InputError(f"{where}: {error}") from None
-        yield from _items_of(data, where)
+        yield from _items_of(_whole(text.removeprefix("\ufeff"), where), where)
         return
     decoder = json.JSONDecoder()
     at = _skip(text, match.end())
@@ -38,22 +40,47 @@ def items(text: str, where: str) -> Iterator[dict[str, Any]]:
         try:
             item, at = decoder.raw_decode(text, at)
         except json.JSONDecodeError as error:
-            cut = error.pos >= len(text.rstrip()) - 1
-            why = "the JSON ends in the middle (truncated?)" if cut else f"bad JSON: {error.msg}"
-            raise InputError(f"{where}: line {error.lineno}: {why}") from None
+            raise InputError(f"{where}{_complaint(error)}") from None
         except RecursionError:
-            raise InputError(f"{where}: the JSON is nested too deeply") from None
+            raise InputError(f"{where}the JSON is nested too deeply") from None
         except ValueError as error:
-            raise InputError(f"{where}: bad JSON: {error}") from None
+            raise InputError(f"{where}bad JSON: {error}") from None
         if not isinstance(item, dict):
-            raise InputError(f"{where}: items: expected objects, not {shown(item)}")
+            raise InputError(f"{where}items: expected objects, not {shown(item)}")
         yield from _items_of(item, where)
         at = _skip(text, at)
-    try:  # what follows the items must be sound as well
-        parse_json("{" + text[at + 1 :].lstrip().removeprefix(","))
-    except InputError:
-        line = text.count("\n") + 1
-        raise InputError(f"{where}: line {line}: the JSON ends in the middle") from None
+    # What follows the items must be sound as well; blank lines keep the number of the line.
+    tail = text[at + 1 :].lstrip().removeprefix(",")
+    _whole("\n" * text.count("\n", 0, len(text) - len(tail)) + "{" + tail, where)
+
+
+def _whole(text: str, where: str) -> dict[str, Any]:
+    """Return the JSON object that is a whole text."""
+    try:
+        return parse_json(text)
+    except InputError as refusal:
+        why = str(refusal)
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        why = _complaint(error)
+    except (ValueError, RecursionError):
+        pass  # `why` says so
+    raise InputError(f"{where}{why}")
+
+
+def _complaint(error: json.JSONDecodeError) -> str:
+    """Return what is wrong with JSON, and in which line; whether it just ends too early."""
+    end = error.doc.rstrip()
+    cut = (
+        error.pos >= len(end)
+        or error.msg.startswith("Unterminated string")
+        or _WORD_CUT.fullmatch(end, error.pos) is not None
+    )
+    if not cut:
+        return f"line {error.lineno}: bad JSON: {error.msg}"
+    line = end.count("\n") + 1
+    return f"line {line}: the JSON ends early: the file is truncated"
 
 
 def _skip(text: str, at: int) -> int:
@@ -64,11 +91,11 @@ def _skip(text: str, at: int) -> int:
 def _items_of(data: dict[str, Any], where: str) -> Iterator[dict[str, Any]]:
     kind = data.get("kind")
     if not isinstance(kind, str):
-        raise InputError(f"{where}: an object without a kind")
+        raise InputError(f"{where}an object without a kind")
     if kind.endswith("List") and "items" in data:
-        for item in listed(data, "items", where):
+        for item in listed(data, "items", f"{where}{kind}"):
             if not isinstance(item, dict):
-                raise InputError(f"{where}: items: expected objects, not {shown(item)}")
+                raise InputError(f"{where}items: expected objects, not {shown(item)}")
             yield item if "kind" in item else item | {"kind": kind.removesuffix("List")}
     else:
         yield data

@@ -25,6 +25,16 @@ from optsched.problems.pod_packing.quantities import quantity
 #: Fields of a pod's spec that are looked at when all objects are known.
 KEPT = ("affinity", "topologySpreadConstraints", "priority", "priorityClassName",
         "preemptionPolicy")  # fmt: skip
+#: Volumes that bear on no node or are read here; in-tree disks cannot be shared or attached at
+#: will, and what is not known may not either.
+VOLUMES = frozenset({
+    "emptyDir", "configMap", "secret", "projected", "downwardAPI", "csi", "ephemeral", "nfs",
+    "hostPath", "persistentVolumeClaim", "image", "gitRepo", "azureFile", "cephfs", "glusterfs",
+})  # fmt: skip
+#: What a pod's affinity consists of.
+AFFINITIES = ("nodeAffinity", "podAffinity", "podAntiAffinity")
+MOMENTS = ("requiredDuringSchedulingIgnoredDuringExecution",
+           "preferredDuringSchedulingIgnoredDuringExecution")  # fmt: skip
 Toleration = tuple[str, str, str, str]
 #: What the value of a label can be.
 _LABEL = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?", re.ASCII)
@@ -245,6 +255,7 @@ def read_pod(data: Mapping[str, Any], refuse: Callable[[str, str], None]) -> Pod
             for volume in objects(spec, "volumes", where)
             if "ephemeral" in volume
         ]
+    _refuse_unknown(spec, where, refuse)
     if spec.get("resourceClaims"):
         refuse("resourceClaims", f"{where}: resourceClaims (dynamic resource allocation)")
     return Pod(
@@ -262,6 +273,22 @@ def read_pod(data: Mapping[str, Any], refuse: Callable[[str, str], None]) -> Pod
         claims=claims,
         leaving=leaving,
     )
+
+
+def _refuse_unknown(
+    spec: Mapping[str, Any], where: str, refuse: Callable[[str, str], None]
+) -> None:
+    """Refuse volumes and affinities that are not understood."""
+    for volume in objects(spec, "volumes", where):
+        for kind in sorted(volume.keys() - VOLUMES - {"name"}):
+            refuse("volumes", f"{where}: volume {text(volume, 'name', where)} of kind {kind}")
+    affinity = mapped(spec, "affinity", where)
+    for part in affinity:
+        if part not in AFFINITIES:
+            refuse("affinity", f"{where}: affinity: {shown(part)}")
+            continue
+        for moment in sorted(mapped(affinity, part, where).keys() - set(MOMENTS)):
+            refuse("affinity", f"{where}: {part}: {shown(moment)}")
 
 
 def _where(spec: Mapping[str, Any], where: str) -> Where:

@@ -88,7 +88,7 @@ class Terms:
         hard = [
             item
             for item in objects(pod.spec, "topologySpreadConstraints", pod.label)
-            if text(item, "whenUnsatisfiable", pod.label, "DoNotSchedule") == "DoNotSchedule"
+            if _is_hard(item, f"pod {pod.label}: topology spread")
         ]
         keys = tuple(sorted({text(item, "topologyKey", pod.label) for item in hard}))
         for item in hard:
@@ -195,6 +195,14 @@ class Terms:
     def keys(self) -> list[str]:
         """Return the topology keys in use."""
         return sorted({parts[1] for parts in self._owners})
+
+
+def _is_hard(item: Mapping[str, Any], where: str) -> bool:
+    """Return whether a topology spread constraint is more than a preference."""
+    what = text(item, "whenUnsatisfiable", where, "DoNotSchedule")
+    if what not in ("DoNotSchedule", "ScheduleAnyway"):
+        raise InputError(f"{where}: whenUnsatisfiable {shown(what)} is not understood")
+    return what == "DoNotSchedule"
 
 
 def _with_keys(

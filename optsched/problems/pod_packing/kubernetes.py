@@ -19,7 +19,7 @@ import numpy as np
 
 from optsched.core import InputError
 from optsched.numbers import shown
-from optsched.problems.pod_packing import kube_rules
+from optsched.problems.pod_packing import checker, kube_rules
 from optsched.problems.pod_packing.kube_fields import items, labels, mapped, text, texts, whole
 from optsched.problems.pod_packing.kube_nodes import Node, eligibility, read_node
 from optsched.problems.pod_packing.kube_pods import Pod, Where, read_pod, volume_terms
@@ -31,7 +31,7 @@ READ = ("Node", "Pod", "PodDisruptionBudget", "PriorityClass", "PersistentVolume
 PASSED_OVER = ("ReplicaSet", "ReplicationController", "Deployment", "StatefulSet", "DaemonSet",
                "Job", "CronJob", "StorageClass", "Service", "ConfigMap")  # fmt: skip
 #: What ``assume_ignored`` may name.
-IGNORABLE = ("resourceClaims", "volumes", "namespaceSelector", "kinds")
+IGNORABLE = ("resourceClaims", "volumes", "affinity", "namespaceSelector", "kinds")
 #: Resources of every cluster; pods count in pieces.
 BASE = ("cpu", "memory", "pods")
 
@@ -60,16 +60,35 @@ def from_kubernetes(
         for item in _objects(source):
             reader.take(item)
     problem = reader.problem(order, name)
-    if overcommitted == "refuse" and (found := problem.check(problem.incoming())):
+    if overcommitted == "refuse" and (found := overcommitment(problem)):
         raise InputError(f"the incoming state is over-committed: {found[0]}")
     return problem
 
 
+def overcommitment(problem: PodPacking) -> list[str]:
+    """Return, in words, each node whose pods need more than it has as the cluster is."""
+    need = checker.load(problem, problem.current)
+    return [
+        f"{problem.node_name(n)}: the pods on it need {need[n, r]} of "
+        f"{problem.resource_name(r)}, it has {problem.capacity[n, r]}"
+        for n, r in np.argwhere(need > problem.capacity).tolist()
+    ]
+
+
 def from_text(
-    text: str, *, assume_ignored: Iterable[str] | bool = (), name: str = ""
+    text: str,
+    *,
+    assume_ignored: Iterable[str] | bool = (),
+    overcommitted: str = "repair",
+    name: str = "",
 ) -> PodPacking:
     """Return the problem of a cluster given as one text; see `PodPacking.from_kubernetes`."""
-    return from_kubernetes([io.StringIO(text)], assume_ignored=assume_ignored, name=name)
+    return from_kubernetes(
+        [io.StringIO(text)],
+        assume_ignored=assume_ignored,
+        overcommitted=overcommitted,
+        name=name,
+    )
 
 
 def _objects(source: Any) -> Iterable[dict[str, Any]]:
@@ -77,13 +96,15 @@ def _objects(source: Any) -> Iterable[dict[str, Any]]:
         import json
 
         try:
-            return items(json.dumps(source), "object")
+            return items(json.dumps(source), "object: ")
         except (TypeError, ValueError, RecursionError) as error:
             raise InputError(f"the object is no JSON: {error}") from error
     if hasattr(source, "read"):
-        return items(_text(source.read(), "stream"), "stream")
+        named = getattr(source, "name", "")
+        where = f"{named}: " if isinstance(named, str) and named else ""
+        return items(_text(source.read(), where), where)
     if source == "-":
-        return items(sys.stdin.read(), "standard input")
+        return items(sys.stdin.read(), "standard input: ")
     if not isinstance(source, str | Path):
         raise InputError(f"{shown(source)} is no file")
     try:
@@ -92,7 +113,7 @@ def _objects(source: Any) -> Iterable[dict[str, Any]]:
         raise InputError(f"there is no file {source}") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{shown(str(source))} cannot be read: {error}") from error
-    return items(_text(data, str(source)), str(source))
+    return items(_text(data, f"{source}: "), f"{source}: ")
 
 
 def _text(data: Any, where: str) -> str:
@@ -100,9 +121,9 @@ def _text(data: Any, where: str) -> str:
         try:
             return data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise InputError(f"{where}: not UTF-8: {error.reason} at {error.start}") from None
+            raise InputError(f"{where}not UTF-8: {error.reason} at {error.start}") from None
     if not isinstance(data, str):
-        raise InputError(f"{where}: expected text")
+        raise InputError(f"{where}expected text")
     return data
 
 

@@ -328,8 +328,8 @@ class PodPacking(Levelled):
             Namespaces; a List or single objects, in one file or several.
         assume_ignored : iterable of str or bool
             Constraints that are not understood and may be left out: ``"resourceClaims"``,
-            ``"volumes"``, ``"namespaceSelector"``, ``"kinds"`` (objects of other kinds); True:
-            all of these. What is left out stands in the problem's `ignored`.
+            ``"volumes"``, ``"affinity"``, ``"namespaceSelector"``, ``"kinds"`` (objects of other
+            kinds); True: all of these. What is left out stands in the problem's `ignored`.
         overcommitted : str
             A node whose pods need more than it has: ``"repair"`` (evict some) or ``"refuse"``.
         order, name : str
