@@ -73,6 +73,10 @@ Overcommitted = Annotated[
         help="Of a cluster with nodes whose pods need more than they have.  [default: repair]",
     ),
 ]
+Beside = Annotated[
+    list[Path] | None,
+    typer.Option("--with", metavar="FILE", help="Of a cluster: another file, such as its pods."),
+]
 Goal = Annotated[
     list[str] | None,
     typer.Option(
@@ -108,6 +112,19 @@ def _model_options(
     options |= {"element_bytes": element_bytes, "capacity": capacity}
     options |= {"assume_ignored": assume_ignored or None, "overcommitted": overcommitted}
     return {key: value for key, value in options.items() if value is not None}
+
+
+def _load(instance: str, beside: list[Path] | None, model: dict[str, Any]) -> Problem:
+    """Return the problem of a file or a dataset, or of a cluster in several files."""
+    if not beside:
+        from optsched.loading import load
+
+        return load(instance, model=model)
+    from optsched import PodPacking
+
+    if unknown := sorted(model.keys() - {"assume_ignored", "overcommitted"}):
+        raise InputError(f"--with is for clusters, {unknown[0]} is not")
+    return PodPacking.from_kubernetes(instance, *beside, name=Path(instance).stem, **model)
 
 
 def _show_version(value: bool) -> None:
@@ -188,18 +205,18 @@ def solve(
     capacity: Capacity = None,
     assume_ignored: AssumeIgnored = False,
     overcommitted: Overcommitted = None,
+    beside: Beside = None,
     goal: Goal = None,
     explain: Explain = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
 ) -> None:
     """Solve INSTANCE, show progress, and print what is proven. Ctrl-C keeps the incumbent."""
     from optsched.live import Progress
-    from optsched.loading import load
     from optsched.solving import solve as run
 
     _check_outputs(gantt, convergence, json_out, out_file)
     model = _model_options(family, dim, element_bytes, capacity, assume_ignored, overcommitted)
-    problem = load(instance, model=model)
+    problem = _load(instance, beside, model)
     cluster = _cluster_commands(problem, goal, explain)
     if cluster is not None:
         problem = cluster.with_goals(problem, goal or [])
@@ -377,12 +394,11 @@ def check(
     element_bytes: ElementBytes = None,
     capacity: Capacity = None,
     assume_ignored: AssumeIgnored = False,
+    beside: Beside = None,
 ) -> None:
     """Check SOLUTION against INSTANCE: every violation in words, or the objective."""
-    from optsched.loading import load
-
     model = _model_options(family, dim, element_bytes, capacity, assume_ignored)
-    problem = load(instance, model=model)
+    problem = _load(instance, beside, model)
     data = _read_json(solution, "solution")
     claimed = data.get("objective") if isinstance(data, dict) else None
     if isinstance(data, dict) and "solution" in data:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import subprocess
@@ -138,6 +139,21 @@ def test_a_truncated_file_is_named_once(run: Run, tmp_path: Path) -> None:
     assert code == 2
     assert f"{target}: line " in err
     assert "truncated" in err
+
+
+def test_a_cluster_in_several_files(run: Run, path: Path, tmp_path: Path) -> None:
+    items = json.loads(path.read_text(encoding="utf-8"))["items"]
+    nodes, pods = tmp_path / "nodes.json", tmp_path / "pods.json.gz"
+    nodes.write_text(json.dumps(cluster(*items[:2])), encoding="utf-8")
+    pods.write_bytes(gzip.compress(json.dumps(cluster(*items[2:])).encode()))
+    result = tmp_path / "result.json"
+    assert run("solve", nodes, "--with", pods, "-q", "--json", result)[0] == 0
+    assert run("check", nodes, "--with", pods, result)[:2] == run("check", path, result)[:2]
+    pods.write_text(json.dumps(cluster(*items[2:]))[:-20], encoding="utf-8")
+    code, _, err = run("solve", nodes, "--with", pods)
+    assert code == 2
+    assert f"error: {pods}: line 1: the JSON ends early" in err
+    assert run("solve", nodes, "--with", pods, "--dim", "n=1")[0] == 2
 
 
 def test_options_of_clusters_are_for_clusters(run: Run, tmp_path: Path) -> None:

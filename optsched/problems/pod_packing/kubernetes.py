@@ -24,6 +24,7 @@ from optsched.problems.pod_packing.kube_fields import items, labels, mapped, tex
 from optsched.problems.pod_packing.kube_nodes import Node, eligibility, read_node
 from optsched.problems.pod_packing.kube_pods import Pod, Where, read_pod, volume_terms
 from optsched.problems.pod_packing.problem import PodPacking
+from optsched.unpacking import decode
 
 #: Objects that are read, and objects that bear on no rule.
 READ = ("Node", "Pod", "PodDisruptionBudget", "PriorityClass", "PersistentVolume",
@@ -113,7 +114,7 @@ def _objects(source: Any) -> Iterable[dict[str, Any]]:
         raise InputError(f"there is no file {source}") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{shown(str(source))} cannot be read: {error}") from error
-    return items(_text(data, f"{source}: "), f"{source}: ")
+    return items(decode(data, str(source))[0], f"{source}: ")
 
 
 def _text(data: Any, where: str) -> str:
