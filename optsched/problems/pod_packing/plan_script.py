@@ -86,8 +86,10 @@ evict_successor() { # namespace pod successor: off its temporary node, as it is 
 gone() { # namespace pod: waits until an evicted pod has ended, and its room is free
   [ -z "$dry" ] || return 0
   local tries=0 leaving
-  while leaving=$(kubectl get pod -n "$1" "$2" --ignore-not-found \
-    -o 'jsonpath={.metadata.deletionTimestamp}') && [ -n "$leaving" ]; do
+  while true; do
+    leaving=$(kubectl get pod -n "$1" "$2" --ignore-not-found \
+      -o 'jsonpath={.metadata.deletionTimestamp}')
+    [ -n "$leaving" ] || return 0
     tries=$((tries + 1))
     [ "$tries" -le 600 ] || { echo "$1/$2 does not end" >&2; exit 1; }
     sleep 1
@@ -155,7 +157,7 @@ def script(plan: Plan) -> str:
         '{.metadata.name}{"\\n"}{end}\')',
         "reopen() {",
         '  for node in "${nodes[@]}"; do',
-        '    grep -qxF "$node" <<<"$closed" || kubectl uncordon "$node"',
+        '    grep -qxF "$node" <<<"$closed" || kubectl uncordon "$node" || true',
         "  done",
         "}",
         'if [ -z "$dry" ]; then trap reopen EXIT; kubectl cordon "${nodes[@]}"; fi',
