@@ -1,22 +1,29 @@
-"""Every Python block of README and of the documentation runs, and prints what its comment says.
+"""Every block of README and of the documentation is tried.
 
-A block with a ``title`` is a file of the page: it is written where a package would have it.
+Python runs, and prints what its comment says; a block with a ``title`` is a file of the page: it is
+written where a package would have it, and the page's commands then run, too. Elsewhere commands
+are parsed alone. TOML is read as a suite, and README's table of tasks is solved.
 """
 
 import importlib
+import importlib.util
 import json
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 import optsched
-from optsched import problems, solvers
+from optsched import cli, problems, solvers
+from optsched.bench.suite import read_suite
+from optsched.formats import formats_by_family
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-FENCE = re.compile(r"```python(?: title=\"(.*?)\")?\n(.*?)```", flags=re.DOTALL)
+FENCE = re.compile(r"^```(\w*)(?: title=\"(.*?)\")?\n(.*?)^```", flags=re.DOTALL | re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -27,12 +34,20 @@ class Block:
     source: str
 
 
-def blocks(page):
+def blocks(page, language="python"):
     found = FENCE.findall(page.read_text(encoding="utf-8"))
-    return [Block(page, k, title, source) for k, (title, source) in enumerate(found)]
+    of_language = [(title, source) for kind, title, source in found if kind == language]
+    return [Block(page, k, title, source) for k, (title, source) in enumerate(of_language)]
+
+
+def commands(page):
+    """Return the lines of the page's blocks that begin with a program, without comments."""
+    lines = [line for block in blocks(page, "") for line in block.source.splitlines()]
+    return [shlex.split(line, comments=True) for line in lines if re.match(r"[a-z.]+ \S", line)]
 
 
 RUN = [block for page in PAGES for block in blocks(page) if not block.title]
+COMMANDS = [(page, words) for page in PAGES for words in commands(page)]
 
 
 def name(block):
@@ -56,7 +71,9 @@ def files_of_page(request, tmp_path, monkeypatch):
         monkeypatch.setattr(solvers, "MODULES", solvers.MODULES)
         known = dict(solvers.MODULES)
         importlib.invalidate_caches()
+        formats_by_family.cache_clear()
         yield request.param
+        formats_by_family.cache_clear()
         solvers.MODULES.clear()
         solvers.MODULES.update(known)
     else:
@@ -64,7 +81,7 @@ def files_of_page(request, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("files_of_page", RUN, indirect=True, ids=name)
-def test_block(files_of_page, capsys, monkeypatch, tmp_path):
+def test_block(files_of_page, capsys, monkeypatch, tmp_path, run):
     block = files_of_page
     monkeypatch.chdir(tmp_path)
     exec(compile(block.source, str(block.page), "exec"), {"__name__": "page"})
@@ -73,6 +90,57 @@ def test_block(files_of_page, capsys, monkeypatch, tmp_path):
     for line in told:
         if re.match(r"[A-Z0-9]|job ", line):
             assert line in printed
+    if any(other.title for other in blocks(block.page)):
+        for words in commands(block.page):
+            code, _, told = run(*words[1:])
+            assert code == 0, (words, told)
+
+
+@pytest.mark.parametrize(
+    ("page", "words"), COMMANDS, ids=[f"{page.stem}: {shlex.join(c)}" for page, c in COMMANDS]
+)
+def test_command_is_one(page, words):
+    """The program knows subcommand and options; nothing is executed."""
+    program, *words = words[: words.index(">")] if ">" in words else words
+    if program == "make":
+        makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+        assert re.search(rf"^{words[0]}:", makefile, flags=re.MULTILINE)
+    elif program == "optsched":
+        command, context = get_command(cli.app), None
+        while hasattr(command, "resolve_command"):
+            # What follows the name of a subcommand is for that one to parse.
+            context = command.make_context(program, words[:1], parent=context)
+            program, command, _ = command.resolve_command(context, words)
+            words = words[1:]
+        command.make_context(program, words, parent=context)
+    else:
+        assert program in ("kubectl", "pip", "python3", ".")
+
+
+TOML = [block for page in PAGES for block in blocks(page, "toml")]
+
+
+@pytest.mark.parametrize("block", TOML, ids=name)
+def test_suite_is_one(block, tmp_path):
+    (tmp_path / "my_shop.txt").write_text("1 1\n0 3\n", encoding="utf-8")
+    path = tmp_path / "suite.toml"
+    path.write_text(block.source, encoding="utf-8")
+    suite = read_suite(path)
+    assert len(suite.solvers) == block.source.count("[[solver]]")
+    assert "my_shop" in [instance.name for instance in suite.instances]
+
+
+def test_the_table_of_tasks_of_readme_is_solved_as_it_says(run, tmp_path, monkeypatch):
+    pytest.importorskip("plotly", reason="the chart needs the extra plot")
+    monkeypatch.chdir(tmp_path)
+    text = PAGES[0].read_text(encoding="utf-8")
+    file, command = re.search(r"Save this as `(\S+)`, then\s+`optsched (.*?)`", text).groups()
+    (table,) = (block for block in blocks(PAGES[0], "") if "predecessors" in block.source)
+    Path(file).write_text(table.source, encoding="utf-8")
+    code, _, told = run(*shlex.split(command), "--time-limit", "20")
+    assert code == 0
+    assert "objective 16" in told  # a cold start may leave no time for the proof
+    assert "<html" in Path("plan.html").read_text(encoding="utf-8")
 
 
 def test_readme_opens_with_the_two_commands():
@@ -125,3 +193,43 @@ def test_notebooks_are_committed_as_they_ran(path):
     outputs = [output for cell in code for output in cell["outputs"]]
     assert not [output for output in outputs if output["output_type"] == "error"]
     assert any("image/png" in output.get("data", {}) for output in outputs)
+    text = "".join("".join(output.get("text", "")) for output in outputs)
+    assert "cannot be downloaded" not in text
+    if path.stem == "02_single_machine":  # its text is about these
+        assert "the paper's instances: 200 of 100 jobs, 200 of 200 jobs, 200 of 500 jobs" in text
+
+
+@pytest.fixture
+def runner():
+    """Return ``notebooks/run.py`` as a module."""
+    pytest.importorskip("nbclient", reason="the extra notebooks is not installed")
+    spec = importlib.util.spec_from_file_location("notebooks_run", ROOT / "notebooks" / "run.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_notebook_without_its_instances_keeps_its_outputs(runner, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(runner, "lacking", lambda names: list(names))
+    monkeypatch.setattr(runner, "execute", lambda path: pytest.fail("it was run"))
+    path = tmp_path / "02_single_machine.ipynb"
+    path.write_text("as it was", encoding="utf-8")
+    assert not runner.run(path, check=False)
+    assert path.read_text(encoding="utf-8") == "as it was"
+    assert "OPTSCHED_DATASETS" in capsys.readouterr().out
+
+
+def test_a_notebook_that_takes_too_long_fails(runner, monkeypatch, tmp_path, capsys):
+    path = tmp_path / "00_quickstart.ipynb"
+    path.write_text("as it was", encoding="utf-8")
+    monkeypatch.setattr(runner, "execute", lambda path: (None, runner.MOST_SECONDS + 1))
+    assert not runner.run(path, check=False)
+    assert path.read_text(encoding="utf-8") == "as it was"
+    assert f"more than {runner.MOST_SECONDS} s" in capsys.readouterr().out
+
+
+def test_instances_that_a_notebook_needs_are_known(runner):
+    for name, needed in runner.NEEDS.items():
+        assert (ROOT / "notebooks" / f"{name}.ipynb").exists()
+        for instance in needed:
+            assert optsched.datasets.info(instance)
