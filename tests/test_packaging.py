@@ -58,7 +58,8 @@ def test_the_source_distribution_is_complete(tmp_path: Path) -> None:
     with tarfile.open(source) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     needed = ("README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "Makefile", "mkdocs.yml")
-    for name in (*needed, "tests/test_packaging.py", "docs/index.md", "models/job_shop.mzn"):
+    parts = ("tests/test_packaging.py", "docs/index.md", "models/job_shop.mzn", "notebooks/run.py")
+    for name in (*needed, *parts):
         assert name in names, name
 
 
