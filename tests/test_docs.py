@@ -43,7 +43,7 @@ def blocks(page, language="python"):
 def commands(page):
     """Return the lines of the page's blocks that begin with a program, without comments."""
     lines = [line for block in blocks(page, "") for line in block.source.splitlines()]
-    return [shlex.split(line, comments=True) for line in lines if re.match(r"[a-z.]+ \S", line)]
+    return [shlex.split(line, comments=True) for line in lines if re.match(r"[a-z0-9.]+ \S", line)]
 
 
 RUN = [block for page in PAGES for block in blocks(page) if not block.title]
