@@ -164,6 +164,16 @@ def test_links_lead_somewhere(page):
         assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+FAMILIES = [page for page in PAGES if page.parent.name == "families" and "oracle" not in page.stem]
+
+
+@pytest.mark.parametrize("page", FAMILIES, ids=lambda page: page.stem)
+def test_every_family_has_its_page_with_all_its_parts(page):
+    titles = re.findall(r"^## (.*)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert {"Data", "Features by solver", "How it is solved", "Sources"} <= set(titles)
+    assert blocks(page)
+
+
 def test_every_page_is_in_the_navigation():
     config = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     for page in PAGES[1:]:
