@@ -14,7 +14,7 @@ from pods_brute import random_cluster
 import optsched as op
 from optsched.datasets import generators
 from optsched.formats import read_text
-from optsched.problems.pod_packing import scheduler
+from optsched.problems.pod_packing import heuristics, scheduler
 from optsched.problems.pod_packing.grouping import assign, counts, types_of
 
 
@@ -176,3 +176,52 @@ def test_the_emulated_scheduler_scores_and_preempts() -> None:
     assert scheduler.schedule(full).tolist() == [0, -1, 1]
     assert scheduler.schedule(full, preemption=False).tolist() == [0, 1, -1]
     assert np.array_equal(full.current, [0, 1, -1])
+
+
+def test_the_emulated_scheduler_violates_as_few_budgets_as_it_can() -> None:
+    data: dict[str, Any] = {
+        "capacity": [[4], [4]], "request": [[4], [4], [4]], "priority": [0, 1, 2],
+        "current": [0, 1, -1], "never_preempts": [True, True, False],
+    }  # fmt: skip
+    # The less important victim is protected, so the other one goes.
+    budget = [{"pods": [0], "allowed": 0}]
+    assert scheduler.schedule(op.PodPacking(**data)).tolist() == [-1, 1, 0]
+    assert scheduler.schedule(op.PodPacking(**data, budgets=budget)).tolist() == [0, -1, 1]
+    # On one node the protected are reprieved before more important ones.
+    one: dict[str, Any] = {
+        "capacity": [[4]], "request": [[2], [2], [2]], "priority": [0, 1, 2],
+        "current": [0, 0, -1], "never_preempts": [True, True, False],
+    }  # fmt: skip
+    assert scheduler.schedule(op.PodPacking(**one)).tolist() == [-1, 0, 0]
+    assert scheduler.schedule(op.PodPacking(**one, budgets=budget)).tolist() == [0, -1, 0]
+    # A budget that allows one eviction is used up by the first, also of an earlier pod.
+    two: dict[str, Any] = {
+        "capacity": [[2], [2], [2]], "request": [[2]] * 5, "priority": [0, 0, 1, 2, 2],
+        "current": [0, 1, 2, -1, -1], "budgets": [{"pods": [0, 1], "allowed": 1}],
+        "never_preempts": [False, False, True, False, False],
+    }  # fmt: skip
+    assert scheduler.schedule(op.PodPacking(**two)).tolist() == [-1, 1, -1, 0, 2]
+
+
+def test_the_default_scheduler_is_a_solver() -> None:
+    problem = generators.pod_cluster(8, 4, utilisation=1.0, seed=3)
+    result = op.solve(problem, "heuristic:default", workers=1)
+    assert result.solver == "heuristic:default"
+    assert result.solution.node.tolist() == scheduler.schedule(problem).tolist()
+    # With owners the pods of one spread over hosts; a set is of one namespace.
+    data: dict[str, Any] = {"capacity": [[99], [99]], "request": [[9]] * 3}
+    owned = op.PodPacking(
+        **data, pods=["a/x", "a/y", "b/x"], owners=["ReplicaSet/x", "ReplicaSet/x", "ReplicaSet/x"]
+    )
+    assert heuristics.owner_numbers(owned).tolist() == [0, 0, 1]
+    assert heuristics.owner_numbers(op.PodPacking(**data)).tolist() == [-1, -1, -1]
+    # What breaks a budget is no solution.
+    broken = op.PodPacking(
+        [[4]], [[4], [4]], priority=[0, 1], current=[0, -1], budgets=[{"pods": [0], "allowed": 0}]
+    )
+    assert scheduler.schedule(broken).tolist() == [-1, 0]
+    assert op.solve(broken, "heuristic:default", workers=1).solution is None
+    # Without resources all nodes are alike.
+    assert scheduler.schedule(op.PodPacking([[], []], [[], []])).min() >= 0
+    with pytest.raises(op.InputError, match="no variant 'real': one of default"):
+        op.solve(problem, "heuristic:real")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 
 from optsched.core import IntArray
+from optsched.problems.pod_packing import scheduler
 from optsched.problems.pod_packing.levels import FEATURES
 from optsched.problems.pod_packing.placing import State
 from optsched.problems.pod_packing.problem import PodPacking, PodPackingSolution
@@ -38,6 +41,34 @@ def construct(problem: PodPacking, session: Session, seed: int) -> None:
         _offer(problem, session, state, "heuristic:preempt")
     if problem.order == "interleaved" and shift(state, session, below=0):
         _offer(problem, session, state, "heuristic:shift")
+
+
+def default(problem: PodPacking, session: Session, seed: int) -> None:
+    """Offer what the default scheduler makes of the state, where that breaks no rule.
+
+    Evictions that a disruption budget does not allow, which the scheduler may resort to, are such
+    a breach; so is an incoming state that is over-committed, which it leaves as it is.
+    """
+    sets = owner_numbers(problem)
+    node = scheduler.schedule(problem, sets, seed, stopped=lambda: session.stopped)
+    _offer(problem, session, State(problem, node), "heuristic:default")
+
+
+def owner_numbers(problem: PodPacking) -> IntArray:
+    """Return a number for each pod that tells its owner, -1 where it has none; (n_pods,)."""
+    if problem.owners is None:
+        return np.full(problem.n_pods, -1, dtype=np.int64)
+    numbers: dict[tuple[str, str], int] = {}
+    found = []
+    for pod, owner in enumerate(problem.owners):
+        # Owners have names of their own in each namespace alone.
+        namespace = problem.pod_name(pod).rpartition("/")[0]
+        found.append(numbers.setdefault((namespace, owner), len(numbers)) if owner else -1)
+    return np.array(found, dtype=np.int64)
+
+
+#: What ``solver="heuristic:NAME"`` runs instead of `construct`, by name.
+VARIANTS: Mapping[str, Callable[[PodPacking, Session, int], None]] = {"default": default}
 
 
 def keep(problem: PodPacking) -> State:

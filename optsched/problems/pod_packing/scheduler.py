@@ -3,12 +3,17 @@
 Pods are taken one by one in the order of PrioritySort. Filter: room, eligibility, tokens and the
 rules between pods. Score, each from 0 to 100: LeastAllocated and BalancedAllocation (weight 1) on
 the first two resources, and the default spread over hosts of pods with one owner (weight 2). What
-does not fit pre-empts lower priorities, choosing victims as DefaultPreemption does.
+does not fit pre-empts lower priorities, choosing victims as DefaultPreemption does: on the node
+with the fewest that a disruption budget does not allow, then by their priorities.
+
+Not emulated are the scores of preferences, which the problem does not hold: TaintToleration (taints
+PreferNoSchedule), preferred affinities, topology spread ScheduleAnyway, ImageLocality.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +33,7 @@ def schedule(
     seed: int = 0,
     *,
     preemption: bool = True,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> IntArray:
     """Return the node of each pod, -1 where it stays pending, after the default scheduler's run.
 
@@ -42,17 +48,23 @@ def schedule(
         Ties between the best nodes are broken at random.
     preemption : bool
         Whether pods may evict those of lower priority.
+    stopped : callable() -> bool
+        Asked before each search for victims, which takes long in large clusters: no more of them.
     """
     rng = np.random.default_rng(seed)
     state = State(problem)
     owner = np.full(problem.n_pods, -1, dtype=np.int64) if owner is None else owner
     waiting = np.flatnonzero(state.node < 0)
+    covering: dict[int, list[int]] = {}
+    for k, budget in enumerate(problem.budgets):
+        for pod in budget.pods.tolist():
+            covering.setdefault(pod, []).append(k)
     queue = waiting[np.argsort(problem.tier[waiting], kind="stable")].tolist()
     while queue:
         pod = queue.pop(0)
         n = _bind(state, pod, owner, rng)
-        if n < 0 and preemption and not problem.never_preempts[pod]:
-            n, victims = _preempt(state, pod)
+        if n < 0 and preemption and not problem.never_preempts[pod] and not stopped():
+            n, victims = _preempt(state, pod, covering)
             for victim in victims:
                 state.remove(victim)
             # Their owners make new pods, which queue up behind the others of their priority.
@@ -79,6 +91,8 @@ def _bind(state: State, pod: int, owner: IntArray, rng: np.random.Generator) -> 
 def resource_scores(state: State, pod: int, nodes: IntArray) -> FloatArray:
     """Return LeastAllocated plus BalancedAllocation of `pod` on `nodes`, each from 0 to 100."""
     problem = state.problem
+    if not problem.capacity.shape[1]:
+        return np.zeros(len(nodes))
     capacity = np.maximum(1, problem.capacity[nodes, :2])
     used = np.minimum(state.load[nodes, :2] + problem.request[pod, :2], capacity)
     least = (((capacity - used) * 100) // capacity).sum(axis=1) // capacity.shape[1]
@@ -96,9 +110,17 @@ def _spread(state: State, pod: int, nodes: IntArray, owner: IntArray) -> FloatAr
     return np.asarray(np.floor(100 * (most + least - cost) / most), dtype=np.float64)
 
 
-def _preempt(state: State, pod: int) -> tuple[int, list[int]]:
-    """Return the node where `pod` can go at the least harm, and the victims; -1 for none."""
+def _preempt(state: State, pod: int, covering: dict[int, list[int]]) -> tuple[int, list[int]]:
+    """Return the node where `pod` can go at the least harm, and the victims; -1 for none.
+
+    `covering` holds the disruption budgets of each pod that has any.
+    """
     problem = state.problem
+    allowed = [
+        budget.allowed
+        - int(((problem.current[budget.pods] >= 0) & (state.node[budget.pods] < 0)).sum())
+        for budget in problem.budgets
+    ]
     best: tuple[tuple[float, ...], int, list[int]] | None = None
     for n in np.flatnonzero(state.eligible(pod)).tolist():
         pods = state.on(n)
@@ -111,8 +133,10 @@ def _preempt(state: State, pod: int) -> tuple[int, list[int]]:
         possible = state.fits(pod, n) and state.allows(pod, n)
         if possible:
             state.place(pod, n)
-        # The most important are reprieved first.
-        for victim in lower[np.lexsort((lower, problem.tier[lower]))].tolist():
+        # Those whose budgets are used up are reprieved first, then the most important.
+        ranked = lower[np.lexsort((lower, problem.tier[lower]))].tolist()
+        protected = _protected(ranked, allowed, covering)
+        for victim in sorted(ranked, key=lambda p: p not in protected):
             if not possible or (state.fits(victim, n) and state.allows(victim, n)):
                 state.place(victim, n)
             else:
@@ -124,6 +148,7 @@ def _preempt(state: State, pod: int) -> tuple[int, list[int]]:
         if possible:
             priorities = problem.priority[victims]
             rank = (
+                float(sum(1 for victim in victims if victim in protected)),
                 float(priorities.max(initial=-(2**31))),
                 float((priorities + 2**31).sum()),
                 float(len(victims)),
@@ -132,3 +157,17 @@ def _preempt(state: State, pod: int) -> tuple[int, list[int]]:
             if best is None or rank < best[0]:
                 best = (rank, n, victims)
     return (-1, []) if best is None else (best[1], best[2])
+
+
+def _protected(
+    ranked: Sequence[int], allowed: Sequence[int], covering: dict[int, list[int]]
+) -> set[int]:
+    """Return the pods that their budgets do not allow to be evicted after those before them."""
+    left = list(allowed)
+    found = set()
+    for pod in ranked:
+        for k in covering.get(pod, ()):
+            left[k] -= 1
+            if left[k] < 0:
+                found.add(pod)
+    return found
