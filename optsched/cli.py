@@ -59,7 +59,9 @@ Dim = Annotated[
 ElementBytes = Annotated[
     int | None, typer.Option(help="Bytes an element of an ONNX model (1: int8).")
 ]
-Capacity = Annotated[int | None, typer.Option(help="Bytes of memory for an ONNX model.")]
+Capacity = Annotated[
+    int | None, typer.Option(help="Bytes of memory for an ONNX model or a CSV of buffers.")
+]
 AssumeIgnored = Annotated[
     bool,
     typer.Option(
@@ -151,7 +153,7 @@ def solve(
             "--solver",
             "-s",
             help="auto, cpsat, highs, pulp[:NAME], minizinc[:NAME], native, lns, rolling, "
-            "heuristic.",
+            "heuristic[:NAME].",
         ),
     ] = "auto",
     time_limit: Annotated[
@@ -242,6 +244,7 @@ def solve(
         )
     if not quiet:
         progress.summary(result)
+        _print_figures(result)
     if cluster is not None and (explain or not quiet):
         text = cluster.summary(problem, result, explain=explain)
         (err if json_out == "-" else out).print(text, end="", markup=False)
@@ -259,6 +262,15 @@ def _cluster_commands(problem: Problem, goal: list[str] | None, explain: bool) -
         name = "--goal" if goal else "--explain"
         raise InputError(f"{name} is for clusters, not for a {problem.family}")
     return module
+
+
+def _print_figures(result: Result) -> None:
+    """Print the line of figures that a family with memory maps gives, below the outcome."""
+    from optsched.families import family_module
+
+    figures = getattr(family_module(result.problem, "picture"), "summary", None)
+    if figures is not None and result.solution is not None:
+        err.print(figures(result.problem, result.solution), markup=False)
 
 
 def _plan_writer(problem: Problem, path: Path) -> Callable[[Any], object]:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 import optsched as op
 from optsched import InputError, TensorMemory
+from optsched.cli import app
 from optsched.core import OptschedError
 from optsched.formats import read_text, write_text
 from optsched.problems.tensor_memory import formats
+from optsched.problems.tensor_memory.c_header import identifiers
 from optsched.selfcheck.families.tensor_memory import random_instance
 
 TEXT = "id,lower,upper,size,alignment,gaps,offset\na,0,4,3,4,1-2 3-4,\nb,2,6,5,1,,8\n"
@@ -25,6 +29,35 @@ def test_csv_is_read() -> None:
     )  # fmt: skip
     assert formats.read_csv(TEXT) == expected
     assert read_text(TEXT, "", ".csv") == expected
+
+
+def test_a_csv_is_fitted_into_a_capacity(tmp_path: Path) -> None:
+    path = tmp_path / "net.csv"
+    path.write_text(TEXT)
+    problem = op.load(path, model={"capacity": 16})
+    assert problem == formats.read_csv(TEXT, "net", capacity=16)
+    assert problem.features() >= {"objective fit", "capacity"}
+    for wrong, message in (
+        ({"capacity": 4}, r"buffer 1 \('b'\): size 5 exceeds the capacity 4"),
+        ({"capacity": "x"}, "capacity"),
+        ({"dims": {"batch": 1}}, "option dims is not for MiniMalloc"),
+    ):
+        with pytest.raises(InputError, match=message):
+            op.load(path, model=wrong)
+
+
+def test_a_capacity_on_the_command_line_and_the_figures_below(tmp_path: Path) -> None:
+    path = tmp_path / "net.csv"
+    path.write_text("id,lower,upper,size\na,0,4,3\nb,2,6,5\nc,5,6,2\n")
+    runner = CliRunner()
+    command = ["solve", str(path), "-s", "heuristic"]
+    solved = runner.invoke(app, [*command, "--capacity", "9"])
+    assert solved.exit_code == 0, solved.output
+    assert "fit within 9" in solved.output
+    assert "peak 8, load 8, fragmentation 0.00%, utilisation 70.8%" in solved.output
+    quiet = runner.invoke(app, [*command, "--quiet"])
+    assert (quiet.exit_code, quiet.output) == (0, "")
+    assert runner.invoke(app, [*command, "--capacity", "4"]).exit_code != 0
 
 
 def test_end_is_inclusive_as_are_gaps_then() -> None:
@@ -72,6 +105,10 @@ def test_a_plan_can_be_read_back_and_is_pinned() -> None:
     assert "#define NET_SIZE 8ULL" in header
     assert f"#define NET_OFFSET_CONV_1 {solution.offset[0]}ULL" in header
     assert f"#define NET_OFFSET_CONV_1_1 {solution.offset[1]}ULL" in header
+
+
+def test_no_two_macros_of_a_header_are_alike() -> None:
+    assert identifiers(["a_2", "a", "A+", "/", "?"]) == ["A_2", "A", "A_2_", "X", "X_4"]
 
 
 def test_banks_do_not_fit_into_csv() -> None:

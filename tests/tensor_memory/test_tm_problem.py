@@ -10,6 +10,8 @@ import pytest
 
 import optsched as op
 from optsched import InputError, TensorMemory, TensorMemorySolution
+from optsched.problems.tensor_memory.heuristics import VARIANTS
+from optsched.problems.tensor_memory.picture import summary
 from optsched.selfcheck.families.tensor_memory import random_instance
 from optsched.selfcheck.references.tensor_memory import moments
 
@@ -158,3 +160,39 @@ def test_pins_and_buffers_without_size_need_no_search() -> None:
     problem = TensorMemory([(0, 2, 0), (0, 2, 0)], pinned=[4, None], alignment=4)
     result = op.solve(problem, time_limit=20)
     assert (result.status, result.objective) == (op.Status.OPTIMAL, 0)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_each_rule_is_a_solver(name: str) -> None:
+    for seed in (0, 1, 4):
+        problem = random_instance(seed, banks=seed == 4)
+        result = op.solve(problem, f"heuristic:{name}", workers=1)
+        assert result.solver == f"heuristic:{name}"
+        assert result.solution is not None
+        assert problem.check(result.solution) == []
+        assert result.objective >= op.solve(problem, "heuristic", workers=1).objective
+
+
+def test_rules_differ_and_a_rule_that_misses_the_capacity_finds_nothing() -> None:
+    # By begin, the second buffer lies on the first, and the third on both.
+    problem = TensorMemory([(0, 2, 1), (1, 4, 2), (3, 6, 3)])
+    by_begin = op.solve(problem, "heuristic:first-fit-by-begin", workers=1)
+    by_size = op.solve(problem, "heuristic:greedy-by-size", workers=1)
+    assert by_begin.solution.offset.tolist() == [0, 1, 3]
+    assert by_size.solution.offset.tolist() == [0, 3, 0]
+    tight = TensorMemory([(0, 2, 1), (1, 4, 2), (3, 6, 3)], 5, objective="fit")
+    assert op.solve(tight, "heuristic:first-fit-by-begin", workers=1).solution is None
+    assert op.solve(tight, "heuristic:greedy-by-size", workers=1).status is op.Status.OPTIMAL
+    with pytest.raises(InputError, match="no variant 'tallest': one of first-fit-by-lifetime"):
+        op.solve(problem, "heuristic:tallest")
+
+
+def test_report_tells_peak_and_fragmentation() -> None:
+    problem = TensorMemory([(0, 2, 4), (0, 2, 3), (2, 4, 2)])
+    report = problem.report(TensorMemorySolution([0, 7, 0]))
+    assert report == {
+        "peak": 10, "load": 7, "fragmentation": pytest.approx(0.3),
+        "utilisation": pytest.approx(18 / 40),
+    }  # fmt: skip
+    banks = TensorMemory([(0, 2, 4), (0, 2, 3)], [None, None])
+    assert summary(banks, TensorMemorySolution([0, 0], [0, 1])).startswith("peak 7 (4 + 3), load 7")

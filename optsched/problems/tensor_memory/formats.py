@@ -16,6 +16,7 @@ from typing import Any
 from optsched.core import CannotExpressError, InputError
 from optsched.formats import Format, json_format
 from optsched.numbers import shown
+from optsched.problems.tensor_memory.c_header import Header, identifiers
 from optsched.problems.tensor_memory.problem import TensorMemory, TensorMemorySolution
 from optsched.text_rows import parse_integer
 
@@ -198,39 +199,21 @@ def _table(problem: TensorMemory, offset: list[int] | None, bank: list[int] | No
 
 def write_header(problem: TensorMemory, solution: TensorMemorySolution) -> str:
     """Return the plan as a C header: an offset (and bank) a buffer, and the space needed."""
-    prefix = _identifier(problem.name or "memory").upper()
+    header = Header(problem.name or "memory")
     peaks = problem.peaks(solution).tolist()
-    lines = [
-        f"/* Memory plan of {_comment(problem.name or 'unnamed')}: {problem.n_buffers} buffers. */",
-        f"#ifndef {prefix}_PLAN_H",
-        f"#define {prefix}_PLAN_H",
-        "",
-        f"#define {prefix}_BUFFERS {problem.n_buffers}",
-        f"#define {prefix}_ALIGNMENT {int(problem.alignment.max())}",
-    ]
+    header.define("BUFFERS", problem.n_buffers)
+    header.define("ALIGNMENT", int(problem.alignment.max()))
     for bank, peak in enumerate(peaks):
-        suffix = f"_{bank}" if len(peaks) > 1 else ""
-        lines.append(f"#define {prefix}_SIZE{suffix} {peak}ULL")
-    used: set[str] = set()
-    lines.append("")
-    places = zip(problem.names(), solution.offset.tolist(), solution.bank.tolist(), strict=True)
-    for buffer, (name, offset, bank) in enumerate(places):
-        word = _identifier(name).upper()
-        if word in used:  # two ids that differ in signs alone
-            word = f"{word}_{buffer}"
-        used.add(word)
-        lines.append(f"#define {prefix}_OFFSET_{word} {offset}ULL")
+        header.define(f"SIZE_{bank}" if len(peaks) > 1 else "SIZE", f"{peak}ULL")
+    header.blank()
+    words = identifiers(problem.names())
+    places = zip(words, solution.offset.tolist(), solution.bank.tolist(), strict=True)
+    for word, offset, bank in places:
+        header.define(f"OFFSET_{word}", f"{offset}ULL")
         if len(peaks) > 1:
-            lines.append(f"#define {prefix}_BANK_{word} {bank}")
-    return "\n".join([*lines, "", "#endif", ""])
-
-
-def _identifier(name: str) -> str:
-    return re.sub(r"[^0-9A-Za-z]+", "_", name).strip("_") or "X"
-
-
-def _comment(name: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in name).replace("*/", "* /")
+            header.define(f"BANK_{word}", bank)
+    what = f"Memory plan of {problem.name or 'unnamed'}: {problem.n_buffers} buffers."
+    return header.text(what)
 
 
 def read_member(text: str, member: str, name: str) -> TensorMemory:
@@ -260,6 +243,7 @@ FORMATS: tuple[Format, ...] = (
         sniff=_looks_like_csv,
         read=read_csv,
         write=write_csv,
+        options=("capacity",),
     ),
     json_format(TensorMemory),
 )

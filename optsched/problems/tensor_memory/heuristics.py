@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 
@@ -141,7 +142,7 @@ def construct(problem: TensorMemory, session: Session, seed: int) -> None:
     """Offer the plan of every rule, best first come; from the hints, too, where there are any."""
     placer = Placer(problem)
     if not len(placer.blocks):
-        session.offer(expand(problem, placer.block, np.zeros(0, dtype=np.int64)), "heuristic:empty")
+        _offer_empty(placer, session)
         return
     hints = placer.blocks.hint
     if (hints >= 0).any():
@@ -152,8 +153,17 @@ def construct(problem: TensorMemory, session: Session, seed: int) -> None:
     for name in names:
         if session.proven or (session.objective is not None and session.stopped):
             return
-        kind, mode = RULES[name]
-        _offer(placer, session, ORDERS[kind](placer.blocks), mode, name)
+        _follow(placer, session, name)
+
+
+def _follow(placer: Placer, session: Session, name: str) -> None:
+    kind, mode = RULES[name]
+    _offer(placer, session, ORDERS[kind](placer.blocks), mode, name)
+
+
+def _offer_empty(placer: Placer, session: Session) -> None:
+    nowhere = np.zeros(0, dtype=np.int64)
+    session.offer(expand(placer.problem, placer.block, nowhere), "heuristic:empty")
 
 
 def _offer(
@@ -178,3 +188,18 @@ def _peak(placer: Placer, at: IntArray) -> int:
     peak = np.zeros(len(placer.capacity), dtype=np.int64)
     np.maximum.at(peak, at[1], at[0] + placer.blocks.size)
     return int(peak.sum())
+
+
+def _alone(rule: str, problem: TensorMemory, session: Session, seed: int) -> None:
+    """Offer the plan of one rule, whatever others would find; nothing where it does not fit."""
+    placer = Placer(problem)
+    if len(placer.blocks):
+        _follow(placer, session, rule)
+    else:
+        _offer_empty(placer, session)
+
+
+#: What ``solver="heuristic:NAME"`` runs instead of `construct`, by name: as in ``greedy-by-size``.
+VARIANTS: Mapping[str, Callable[[TensorMemory, Session, int], None]] = {
+    rule.replace(" ", "-"): partial(_alone, rule) for rule in RULES
+}

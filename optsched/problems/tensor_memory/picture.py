@@ -37,6 +37,21 @@ def report(problem: TensorMemory, solution: TensorMemorySolution) -> dict[str, f
     }
 
 
+def summary(problem: TensorMemory, solution: TensorMemorySolution) -> str:
+    """Return the figures of a plan on one line; of several banks each one's peak, too."""
+    figures = report(problem, solution)
+    peaks = problem.peaks(solution).tolist()
+    banks = f" ({' + '.join(f'{peak:,}' for peak in peaks)})" if len(peaks) > 1 else ""
+    return f"peak {figures['peak']:,}{banks}, {_shares(figures)}"
+
+
+def _shares(figures: dict[str, float]) -> str:
+    return (
+        f"load {figures['load']:,}, fragmentation {figures['fragmentation']:.2%}, "
+        f"utilisation {figures['utilisation']:.1%}"
+    )
+
+
 def draw(
     problem: TensorMemory,
     solution: TensorMemorySolution,
@@ -60,10 +75,8 @@ def draw(
     figures = report(problem, solution)
     name = title or f"{problem.name or 'memory map'}: peak {plotting.number(figures['peak'])}"
     violations = len(problem.check(solution))
-    line = (
-        f"{problem.n_buffers:,} buffers, load {plotting.number(figures['load'])}, "
-        f"fragmentation {figures['fragmentation']:.2%}, utilisation {figures['utilisation']:.1%}"
-        + (f", infeasible: {violations:,} violations" if violations else "")
+    line = f"{problem.n_buffers:,} buffers, {_shares(figures)}" + (
+        f", infeasible: {violations:,} violations" if violations else ""
     )
     rectangles = _rectangles(problem, solution)
     return plotting.deliver(

@@ -215,6 +215,20 @@ class TensorMemory(Frozen, Problem):
         """Return the space in use in each bank, shape (n_banks,)."""
         return checker.peaks(self, solution)
 
+    def report(self, solution: TensorMemorySolution) -> dict[str, float]:
+        """Return the figures of a plan.
+
+        Returns
+        -------
+        dict
+            ``peak``, over all banks, and ``load``, the greatest at a moment, in bytes;
+            ``fragmentation``, the share of the peak beyond that load; ``utilisation``, the share
+            of peak times duration in use.
+        """
+        from optsched.problems.tensor_memory import picture
+
+        return picture.report(self, solution)
+
     def check(self, solution: TensorMemorySolution) -> list[Violation]:
         """Return every violation of `solution`; an empty list means feasible."""
         return checker.check(self, solution)
