@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,13 +13,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 import optsched as op
+from optsched.cli import app
 from optsched.core import InputError, OptschedError
 from optsched.formats import read_text
 from optsched.plotting import gantt
+from optsched.problems.scratchpad import formats
 from optsched.problems.scratchpad.graph import OUTPUT, OperatorGraph
-from optsched.problems.scratchpad.picture import draw
+from optsched.problems.scratchpad.picture import draw, report, summary
 from optsched.problems.scratchpad.problem import ScratchpadSchedule, ScratchpadSolution
 from tests.scratchpad.instances import random_graph
 
@@ -303,6 +308,73 @@ def _holds(problem: ScratchpadSchedule, solution: ScratchpadSolution) -> bool:
         if not {*graph.inputs(i).tolist(), *graph.outputs(i).tolist()} <= set(present):
             return False
     return True
+
+
+def test_a_plan_as_csv_holds_the_order_every_stay_and_all_traffic() -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(20):
+        graph = random_graph(rng, 6)
+        problem = ScratchpadSchedule(graph, graph.largest_working_set)
+        solution = op.solve(problem, "heuristic", workers=1).solution
+        rows = list(csv.DictReader(io.StringIO(formats.write_plan(problem, solution))))
+        operators = [row for row in rows if row["kind"] == "operator"]
+        assert [row["name"] for row in operators] == [graph.names[i] for i in solution.order]
+        assert [int(row["first"]) for row in operators] == list(range(graph.n_operators))
+        stays = [row for row in rows if row["kind"] == "stay"]
+        again = ScratchpadSolution(
+            solution.order,
+            [
+                (graph.tensor_names.index(stay["name"]), int(stay["first"]), int(stay["last"]))
+                for stay in stays
+            ],
+            [int(stay["offset"]) for stay in stays],
+        )
+        assert again.to_dict() == solution.to_dict()
+        traffic = problem.traffic(solution)
+        loaded = sum(int(s["size"]) for s in stays if s["load"] == "1")
+        stored = sum(int(s["size"]) for s in stays if s["store"] == "1")
+        assert loaded == traffic.compulsory_loads + traffic.reloads
+        assert stored == traffic.compulsory_stores + traffic.spills
+
+
+def test_a_plan_as_c_header(tmp_path: Path) -> None:
+    graph = OperatorGraph(
+        [("a/x", 4), ("a x", 6), ("b", 6), ("c", 3), ("y", 2)],
+        [
+            ("left", [0], [1]),
+            ("right", [0], [2]),
+            ("reduce", [1], [3]),
+            ("join", [2, 3], [4]),
+        ],
+        "net",
+    )
+    problem = ScratchpadSchedule(graph, 11, order=[1, 0, 2, 3])
+    solution = ScratchpadSolution(
+        problem.order,
+        [(0, 0, 1), (1, 1, 2), (2, 0, 0), (2, 3, 3), (3, 2, 3), (4, 3, 3)],
+        [6, 0, 0, 0, 6, 9],
+    )
+    assert problem.check(solution) == []
+    header = formats.write_header(problem, solution)
+    for line in (
+        "STEPS 4", "SIZE 11ULL", "STEP_RIGHT 0", "OFFSET_A_X 6ULL", "OFFSET_A_X_1 0ULL",
+        "STORE_B_0 1", "LOAD_B_0 0", "LOAD_B_1 1", "FIRST_B_1 3", "STORE_Y 1",
+    ):  # fmt: skip
+        assert f"#define NET_{line}\n" in header
+    assert summary(problem, solution) == (
+        "peak 11 of 11, load 11, fragmentation 0.00%, reloads 6, spills 6"
+    )
+    moved = ScratchpadSolution(solution.order, solution.resident, solution.offset + 11)
+    assert report(problem, moved)["fragmentation"] == 0.5
+    path, plan = tmp_path / "net.json", tmp_path / "plan.csv"
+    path.write_text(problem.to_json())
+    command = ["solve", str(path), "-s", "heuristic", "-o"]
+    done = CliRunner().invoke(app, [*command, str(plan)])
+    assert done.exit_code == 0, done.output
+    assert "peak 11 of 11" in done.output
+    assert plan.read_text().startswith("kind,name,first,last,size,offset,load,store\n")
+    refused = CliRunner().invoke(app, [*command, "plan.txt"])
+    assert "is written as .csv, .h, .json" in str(refused.exception)
 
 
 def test_memory_map_is_drawn(tmp_path: Path) -> None:

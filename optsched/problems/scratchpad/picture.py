@@ -11,12 +11,54 @@ import numpy as np
 
 from optsched.core import BoolArray, InputError, IntArray
 from optsched.plotting import common as plotting
+from optsched.problems.scratchpad.formats import transfers
 from optsched.problems.scratchpad.graph import INTERMEDIATE, KINDS
 from optsched.problems.scratchpad.problem import ScratchpadSchedule, ScratchpadSolution
 
 #: Up to this many stays the tensors' names are written on them, where they fit.
 MOST_LABELS = 400
 MARKS = {"reload": ("^", "triangle-up"), "spill": ("v", "triangle-down")}
+
+
+def report(problem: ScratchpadSchedule, solution: ScratchpadSolution) -> dict[str, float]:
+    """Return the figures of a schedule.
+
+    Returns
+    -------
+    dict
+        ``peak``, the highest address in use, and ``load``, the most bytes resident in a step;
+        ``fragmentation``, the share of the peak beyond that load; ``reloads`` and ``spills``, the
+        traffic beyond the compulsory. All but the share are bytes.
+
+    Raises
+    ------
+    InputError
+        When the solution does not fit the problem.
+    """
+    traffic = problem.traffic(solution)
+    tensor, first, last = solution.resident.T
+    size = problem.graph.size[tensor]
+    change = np.zeros(problem.graph.n_operators + 1, dtype=np.int64)
+    np.add.at(change, first, size)
+    np.subtract.at(change, last + 1, size)
+    peak, load = int((solution.offset + size).max(initial=0)), int(np.cumsum(change).max())
+    return {
+        "peak": peak,
+        "load": load,
+        "fragmentation": max(0.0, 1 - load / peak) if peak else 0.0,
+        "reloads": traffic.reloads,
+        "spills": traffic.spills,
+    }
+
+
+def summary(problem: ScratchpadSchedule, solution: ScratchpadSolution) -> str:
+    """Return the figures of a schedule on one line."""
+    figures = report(problem, solution)
+    return (
+        f"peak {figures['peak']:,} of {problem.capacity:,}, load {figures['load']:,}, "
+        f"fragmentation {figures['fragmentation']:.2%}, reloads {figures['reloads']:,}, "
+        f"spills {figures['spills']:,}"
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,12 +127,8 @@ def _map(problem: ScratchpadSchedule, solution: ScratchpadSolution, title: str |
     violations = problem.check(solution)
     graph = problem.graph
     tensor, first, last = solution.resident.T
-    step = np.empty(graph.n_operators, dtype=np.int64)
-    step[solution.order] = np.arange(graph.n_operators)
     opens = np.append(True, tensor[1:] != tensor[:-1])
-    outside = graph.producer[tensor] < 0
-    loaded = outside | (first > step[graph.producer[tensor]])
-    ends = np.append(tensor[1:] != tensor[:-1], True)
+    load, store = transfers(problem, solution)
     name = f"{problem.name}: " if problem.name else ""
     value = f"non-compulsory traffic {traffic.non_compulsory:,} bytes"
     detail = (
@@ -104,9 +142,8 @@ def _map(problem: ScratchpadSchedule, solution: ScratchpadSolution, title: str |
         last=last,
         low=solution.offset,
         size=graph.size[tensor],
-        reload=loaded & ~(opens & outside),
-        # The store is behind the first stay of an intermediate that has a second one.
-        spill=opens & ~ends & (graph.kind[tensor] == INTERMEDIATE),
+        reload=load & ~(opens & (graph.producer[tensor] < 0)),
+        spill=store & (graph.kind[tensor] == INTERMEDIATE),
         lines=[title or name + value, detail],
         warning=f"infeasible: {len(violations):,} {noun}" if violations else "",
     )
