@@ -46,7 +46,11 @@ def check_limits(time_limit: float | None, workers: int | None, seed: int) -> No
 
 
 def construct(session: Session, seed: int, variant: str = "") -> None:
-    """Run the family's constructive rules, or the one called `variant`; quick, never abandoned."""
+    """Run the family's constructive rules, or the one called `variant`.
+
+    They are quick, except where kernels must be compiled first; so a solve with a deadline runs
+    them `beside`.
+    """
     problem = session.problem
     heuristics = family_module(problem, "heuristics")
     if heuristics is not None and problem.features() <= heuristics.SUPPORTS:

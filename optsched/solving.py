@@ -289,9 +289,9 @@ class _Task:
         try:
             if self._hint is not None:
                 session.offer(self._hint, "hint")
-            rule = self._variant if self.name.startswith("heuristic:") else ""
-            construct(session, self.seed, rule)
-            if not session.stopped:
+            if session.deadline.limit == 0:
+                self._construct()  # the rules come to their end, and nothing else begins
+            else:
                 finished = beside(session, self._work)
         except KeyboardInterrupt:
             session.interrupt()
@@ -302,10 +302,16 @@ class _Task:
         name = "auto" if self._companion else self.name
         return conclude(session, finished, solver=name, seed=self.seed, workers=self.workers)
 
+    def _construct(self) -> None:
+        rule = self._variant if self.name.startswith("heuristic:") else ""
+        construct(self.session, self.seed, rule)
+
     def _work(self) -> StopReason:
-        """Bounds before search, then whatever was chosen."""
-        prove_bounds(self.session)
-        return StopReason.PROOF if self.session.stopped else self._search()
+        """Rules and bounds before search, then whatever was chosen."""
+        self._construct()
+        if not self.session.stopped:
+            prove_bounds(self.session)
+        return StopReason.HEURISTIC if self.session.stopped else self._search()
 
     def _portfolio(self, search: ModuleType) -> StopReason:
         """Native searches on about a third of the cores, the prover on the others.

@@ -505,6 +505,61 @@ def test_a_solver_that_overruns_is_left_behind(fake: Callable[[Behaviour], None]
     assert result.bound is None or result.bound < 10**6
 
 
+def test_rules_that_overrun_are_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They do where their kernels must be compiled first."""
+    heuristics = importlib.import_module("optsched.problems.job_shop.heuristics")
+    problem, ended = JobShop(HARD), threading.Event()
+
+    def oversleep(problem: JobShop, session: Any, seed: int) -> None:
+        session.offer(heuristics.dispatch(problem), "first")
+        ended.wait(10)
+
+    monkeypatch.setattr(heuristics, "construct", oversleep)
+    begun = time.perf_counter()
+    result = optsched.solve(problem, "heuristic", time_limit=0.3)
+    assert time.perf_counter() - begun < 3
+    ended.set()
+    assert (result.status, result.stop) == (Status.FEASIBLE, StopReason.TIME)
+    assert [event.source for event in result.trace] == ["first"]
+
+
+COLD = """
+import sys, time
+import optsched
+from optsched.selfcheck.case import draw
+sys.path.insert(0, {tests!r})
+from brute_force import large_jobs
+if {family!r} == "job_shop":
+    problem = optsched.JobShop(large_jobs(10, 10))
+elif {family!r} == "rcpsp":
+    activities = [(1 + k * k % 7, [k % 5, k * k % 4]) for k in range(60)]
+    problem = optsched.Rcpsp(activities, [6, 5], [(k, k + 3 + k % 3) for k in range(54)])
+else:
+    problem = draw({family!r}, 0, 5)
+times = []
+began = time.perf_counter(), time.process_time()
+optsched.solve(
+    problem, time_limit=4, workers=2,
+    on_event=lambda event: event.objective is None or times.append(time.process_time()),
+)
+print(times[0] - began[1], time.perf_counter() - began[0], flush=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["job_shop", "rcpsp", "memory_tiers"])
+def test_first_solve_of_a_fresh_installation(
+    family: str, tmp_path: Path, run_script: RunScript, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No kernel is compiled: a solution comes at once, and the deadline holds."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "numba"))
+    source = COLD.format(tests=str(Path(__file__).parent), family=family)
+    first, total = map(float, run_script(source, timeout=100).stdout.split())
+    print(f"{family}: first solution after {first:.2f} s of CPU, end after {total:.2f} s")
+    assert first < 3
+    assert total < 7
+
+
 # ---- worker processes ---------------------------------------------------------------------
 
 SLEEPY = """

@@ -48,6 +48,37 @@ def test_schemes_make_schedules(scheme):
         assert problem.check(arrays.solution(again)) == []
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_the_scheme_without_kernels_makes_the_same_schedules(seed):
+    for problem in (larger(seed), random_instance(seed)):
+        if not problem.features() <= heuristics.SUPPORTS or problem.n_modes > problem.n_activities:
+            continue
+        arrays = Arrays(problem)
+        start = np.empty(problem.n_activities, dtype=np.int64)
+        key = np.random.default_rng(seed).integers(0, 6, problem.n_activities)  # many are equal
+        value = kernels.serial(
+            key, arrays.duration, arrays.demand, *arrays.forward.parts, *arrays.room, start
+        )
+        plain = heuristics.serial(key, arrays)
+        if value >= kernels.NOWHERE:
+            assert plain is None
+        else:
+            assert plain.tolist() == start.tolist()
+
+
+def test_the_first_schedule_takes_no_kernel(monkeypatch):
+    def refuse(*arguments):
+        raise AssertionError("a kernel was called")
+
+    for name in ("serial", "parallel", "mirrored"):
+        monkeypatch.setattr(kernels, name, refuse)
+    for problem in (larger(1), larger(1, modes=3, scarce=True)):
+        session = Session(problem, Deadline(30))
+        with pytest.raises(AssertionError, match="a kernel was called"):
+            heuristics.construct(problem, session, 0)
+        assert [event.source for event in session.trace] == ["heuristic:rules"]
+
+
 def test_rules_and_search_never_beat_the_optimum():
     for seed in range(60):
         problem = random_instance(seed)

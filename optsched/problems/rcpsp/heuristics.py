@@ -11,7 +11,7 @@ import numpy as np
 
 from optsched.core import InputError, IntArray, ProvenInfeasible
 from optsched.problems.rcpsp import kernels, modes
-from optsched.problems.rcpsp.network import Network, network
+from optsched.problems.rcpsp.network import Network, network, without_closure
 from optsched.problems.rcpsp.problem import Rcpsp
 from optsched.problems.rcpsp.project_arrays import Arrays
 from optsched.session import Session
@@ -25,11 +25,18 @@ SUPPORTS = frozenset(
 )  # fmt: skip
 #: Random orders tried around the best rule.
 SAMPLES = 100
+#: Activities times instants times resources beyond which no schedule is made without kernels.
+MOST_PLAIN = 200_000_000
 
 
 def construct(problem: Rcpsp, session: Session, seed: int) -> None:
-    """Offer the best schedule of the rules, improved by justification."""
+    """Offer the best schedule of the rules, improved by justification.
+
+    The first rule is followed without kernels before anything else: where these must be compiled
+    first, there is a schedule meanwhile.
+    """
     try:
+        first(problem, session, seed)
         net = network(problem)
         chosen = modes.initial(problem, net, seed)
         if chosen is None:
@@ -72,6 +79,74 @@ def keys(net: Network, arrays: Arrays) -> list[IntArray]:
         due = np.minimum(due, problem.latest_end())
         rules = [np.minimum(due, 2**40), np.minimum(due, 2**40) - net.tail, *rules]
     return [np.ascontiguousarray(rule, dtype=np.int64) for rule in rules]
+
+
+def first(problem: Rcpsp, session: Session, seed: int) -> None:
+    """Offer the schedule of the first rule in the serial scheme; no kernel takes part.
+
+    It is what `kernels.serial` makes of the same order, so that the rules go on from there as if
+    they had begun with it.
+    """
+    if problem.horizon() * problem.n_resources * problem.n_activities > MOST_PLAIN:
+        return
+    net = without_closure(problem)
+    chosen = modes.initial(problem, net, seed)
+    if chosen is None:
+        return
+    arrays = Arrays(problem, chosen)
+    start = serial(keys(net, arrays)[0], arrays)
+    if start is None:
+        return
+    solution = arrays.solution(start)
+    if not problem.features() & {"deadlines"} or not problem.check(solution):
+        session.offer(solution, "heuristic:rules")
+
+
+def serial(key: IntArray, arrays: Arrays) -> IntArray | None:
+    """Return the starts of the serial generation scheme, or None where the horizon ends."""
+    duration, demand, after = arrays.duration, arrays.demand, arrays.forward.after.tolist()
+    begin, lag = arrays.forward.first.tolist(), arrays.forward.lag.tolist()
+    start, waiting = arrays.forward.release.tolist(), arrays.forward.waiting.tolist()
+    left = arrays.forward.free.copy()
+    # The heap of the kernels, since it is its ways that equal keys are ordered by.
+    push, pop = kernels._push.py_func, kernels._pop.py_func
+    heap, size = np.empty(len(key), dtype=np.int64), 0
+    for i, count in enumerate(waiting):
+        if count == 0:
+            size = push(heap, size, key, i)
+    while size:
+        i = int(pop(heap, size, key))
+        size -= 1
+        length = int(duration[i])
+        at = _earliest(left, demand[i], start[i], length)
+        if at is None:
+            return None
+        start[i] = at
+        left[at : at + length] -= demand[i]
+        for e in range(begin[i], begin[i + 1]):
+            j = after[e]
+            start[j] = max(start[j], at + lag[e])
+            waiting[j] -= 1
+            if waiting[j] == 0:
+                size = push(heap, size, key, j)
+    return np.array(start, dtype=np.int64)
+
+
+def _earliest(left: IntArray, need: IntArray, begin: int, length: int) -> int | None:
+    """Return the first instant from `begin` on at which `need` is free for `length`, if any."""
+    if not length:
+        return begin
+    span = 4 * length
+    while begin + length <= len(left):
+        short = np.flatnonzero((left[begin : begin + span] < need).any(axis=1))
+        end = min(begin + span, len(left))
+        edges = np.concatenate(([begin - 1], begin + short, [end]))
+        wide = np.flatnonzero(np.diff(edges) > length)
+        if len(wide):
+            return int(edges[wide[0]]) + 1
+        begin = int(edges[-2]) + 1
+        span *= 2
+    return None
 
 
 def _better(

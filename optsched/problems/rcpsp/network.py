@@ -94,7 +94,12 @@ def network(problem: Rcpsp) -> Network:
     return found
 
 
-def _network(problem: Rcpsp) -> Network:
+def without_closure(problem: Rcpsp) -> Network:
+    """Return windows by the lags alone, which takes no kernel; ``distance`` is None."""
+    return _network(problem, 0)
+
+
+def _network(problem: Rcpsp, most: int = MOST) -> Network:
     n = problem.n_activities
     usable = usable_modes(problem)
     for i in np.flatnonzero(~np.logical_or.reduceat(usable, problem.mode_offset[:-1])).tolist():
@@ -106,7 +111,7 @@ def _network(problem: Rcpsp) -> Network:
     end = problem.latest_end()
     latest = np.where(end == NO_DEADLINE, NO_DEADLINE, end - shortest)
     conflict = conflicts(problem, shortest, demand)
-    if n > MOST:
+    if n > most:
         tail = relax(rows, head, latest, shortest)
         return Network(None, head, tail, latest, conflict, shortest, longest, demand, usable)
     distance = np.full((n, n), NONE, dtype=np.int64)
