@@ -31,7 +31,7 @@ LNS = {"max_steps": 3, "size": 3, "effort": 0.02, "sub_solves": "here"}
 ROLLING = {"window": 4, "step": 2, "effort": 0.02, "patience": None, "window_time": 10.0}
 #: Every so many cases a way takes part in; 1 where it is not named.
 SHARES = {"pulp": 10, "cpsat, guided": 3, "highs, guided": 6, "lns": 4, "rolling": 4,
-          "minizinc": 25}  # fmt: skip
+          "auto, 2 workers": 10, "minizinc": 25}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,8 @@ def _all_ways(problem: Problem) -> Iterator[Way]:
         else:
             yield Way("native", "", partial(_searched, effort=EFFORT), proves=False)
     yield Way("auto", "", partial(_solved, solver="auto"))
+    # Where "auto" is a portfolio, its sides take turns on one core and run side by side on two.
+    yield Way("auto, 2 workers", "", partial(_solved, solver="auto", workers=2))
     if can_express(problem, "heuristic"):
         yield Way("rules and bounds", "", _ruled, proves=False)
     for name, options in (("lns", LNS), ("rolling", ROLLING)):
@@ -137,9 +139,15 @@ def _has_minizinc() -> bool:
 
 
 def _solved(
-    problem: Problem, seed: int, limit: float, *, solver: str, options: Any = None
+    problem: Problem,
+    seed: int,
+    limit: float,
+    *,
+    solver: str,
+    options: Any = None,
+    workers: int = 1,
 ) -> Result:
-    return solve(problem, solver, workers=1, seed=seed, time_limit=limit, options=options)
+    return solve(problem, solver, workers=workers, seed=seed, time_limit=limit, options=options)
 
 
 def _alone(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from faults_scheduling import SINGLE_MACHINE
 from typer.testing import CliRunner
@@ -15,7 +17,8 @@ from optsched.cli import app
 from optsched.core import SolverError
 from optsched.families import family_module
 from optsched.problems.single_machine.problem import OBJECTIVES
-from optsched.result import Event, Status
+from optsched.result import Event, Status, StopReason
+from optsched.search import portfolio
 from optsched.selfcheck import runner
 from optsched.selfcheck.case import draw, examine, smallest
 from optsched.selfcheck.compare import cross_checked, disagreements
@@ -78,6 +81,27 @@ def test_slow_ways_take_part_in_a_share_of_the_cases() -> None:
     some = {way.name for way in ways(PROBLEM, 1)}
     assert "pulp" not in some
     assert some < every
+
+
+def test_both_sides_of_the_portfolio_run_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    sound = portfolio.run
+
+    def spy(*given: Any, side_by_side: bool, **named: Any) -> StopReason:
+        asked.append(side_by_side)
+        return sound(*given, side_by_side=side_by_side, **named)
+
+    monkeypatch.setattr(portfolio, "run", spy)
+    rng = np.random.default_rng(5)  # a shop that the bounds alone do not prove
+    jobs = [[(int(m), int(rng.integers(1, 30))) for m in rng.permutation(6)] for _ in range(6)]
+    two = next(way for way in ways(op.JobShop(jobs)) if way.name == "auto, 2 workers")
+    outcome = two(op.JobShop(jobs), 0, 60.0)
+    assert outcome is not None
+    assert outcome.status is Status.OPTIMAL
+    assert asked == [True]
+    assert [case for case in range(40) if two.name in {w.name for w in ways(PROBLEM, case)}] == [
+        0, 10, 20, 30,
+    ]  # fmt: skip
 
 
 # ---- what is noticed ------------------------------------------------------------------------
