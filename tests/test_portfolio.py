@@ -1,16 +1,25 @@
 """The portfolio's logic, with scripted sides; and both real sides on a small shop."""
 
 import threading
+import types
 
+import brute_force
 import numpy as np
 import pytest
 
 import optsched as op
 from optsched.core import Deadline, OptschedError
+from optsched.exact import asking
+from optsched.families import solver_module
+from optsched.problems.job_shop import cpsat, heuristics, search
 from optsched.result import StopReason
 from optsched.search import portfolio
 from optsched.search.portfolio import Answer
 from optsched.session import Session
+from optsched.solvers.base import Verdict
+
+#: What the search of the job shop is called in a trace.
+FINDERS = {"dispatching", "tabu", "path relinking"}
 
 
 class Line(op.JobShop):
@@ -168,6 +177,83 @@ def test_auto_proves_a_shop_that_the_bounds_alone_do_not(workers):
     assert result.solver == "auto"
     assert result.status is op.Status.OPTIMAL
     assert result.objective == op.solve(problem, "cpsat", workers=1, time_limit=60).objective
+
+
+def test_both_sides_are_in_the_trace_of_auto(monkeypatch):
+    """A shop of which the search finds the best schedule, and the prover proves that it is."""
+    search.warm_up().join()
+    found, sound = threading.Event(), portfolio._Prover.step
+
+    def after_the_search(prover, effort=None):
+        assert found.wait(60)
+        sound(prover, effort)
+
+    def told(event):
+        if event.source in FINDERS:
+            found.set()
+
+    monkeypatch.setattr(portfolio._Prover, "step", after_the_search)
+    rng = np.random.default_rng(3)
+    jobs = [[(int(m), int(rng.integers(1, 50))) for m in rng.permutation(8)] for _ in range(8)]
+    result = op.solve(op.JobShop(jobs), workers=2, time_limit=120, on_event=told)
+    assert result.status is op.Status.OPTIMAL
+    sources = {event.source for event in result.trace}
+    assert sources & FINDERS
+    assert "cpsat" in sources  # the bounds before search end below the optimum
+
+
+def test_the_search_goes_on_from_what_the_prover_has_found():
+    problem = op.JobShop(brute_force.FT06)
+    best = op.solve(problem, "cpsat", workers=1, time_limit=60).solution
+    session = Session(problem, Deadline())
+    driver = search._Driver(search._shop(problem, session, 0), session, 0, 1)
+    with pytest.raises(search._Stop):
+        driver.run(None)
+    assert driver.best > 55
+    assert session.offer(best, "cpsat")
+    driver.max_moves = 100_000
+    driver.adopt()
+    assert driver.best == 55
+    assert driver.pool[0][0] == 55
+
+
+def test_a_question_is_dropped_when_the_search_has_answered_it():
+    """The prover stops, and asks for less than what has been found meanwhile."""
+    problem = op.JobShop(brute_force.FT06)
+    best = op.solve(problem, "cpsat", workers=1, time_limit=60).solution
+    session = Session(problem, Deadline(100))
+    session.offer(heuristics.dispatch(problem), "heuristic")
+    first = int(session.objective) - 1
+    assert first > 55
+    targets, at_work = [], threading.Event()
+
+    def build(problem, *, upper_bound, **given):
+        targets.append(upper_bound)
+        return cpsat.build(problem, upper_bound=upper_bound, **given)
+
+    def slow_at_first(compiled, control):
+        if len(targets) > 1:
+            return solver_module("cpsat").run(compiled, control)
+        interrupted = threading.Event()
+        control.when_stopped(interrupted.set)
+        at_work.set()
+        assert interrupted.wait(60)
+        assert control.stopped()
+        return Verdict.STOPPED
+
+    def find(effort):
+        assert at_work.wait(60)
+        session.offer(best, "search")
+
+    ask = asking(
+        session, types.SimpleNamespace(run=slow_at_first), build,
+        source="cpsat", workers=lambda: 1, seed=0, options={},
+    )  # fmt: skip
+    portfolio.run(session, [find], ask, source="cpsat", side_by_side=True)
+    assert targets == [first, 54]
+    assert session.error is None
+    assert (session.objective, session.bound) == (55, 55)
+    assert [event.source for event in session.trace] == ["heuristic", "search", "cpsat"]
 
 
 def test_auto_on_one_core_can_be_repeated():
