@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from optsched.core import InputError
 from optsched.numbers import shown
 from optsched.problems.pod_packing import plan_script
+from optsched.problems.pod_packing.explain import alike
 from optsched.problems.pod_packing.kubernetes import overcommitment
 from optsched.problems.pod_packing.plain import GOALS
 from optsched.problems.pod_packing.problem import PodPacking
 from optsched.problems.pod_packing.quantities import quantity
 
-#: Explanations, and nodes with too many pods, that are printed at most.
+#: Explanations (pods that are alike have one), and over-committed nodes, printed at most.
 MOST_EXPLAINED = 50
 
 
@@ -109,16 +112,20 @@ def summary(problem: PodPacking, result: Any, *, explain: bool) -> str:
 
 
 def _explained(problem: PodPacking, solution: Any) -> str:
-    found = problem.explain(solution)
-    if not found:
+    groups = alike(problem, np.flatnonzero(solution.node < 0))
+    if not groups:
         return "no pod is left out\n"
+    printed = groups[:MOST_EXPLAINED]
     lines = []
-    for each in found[:MOST_EXPLAINED]:
-        lines.append(f"{problem.pod_name(each.pod)} is left out: {each.summary}")
+    told = {each.pod: each for each in problem.explain(solution, [group[0] for group in printed])}
+    for group in printed:
+        each = told[group[0]]
+        like = f" and {len(group) - 1} like it are" if len(group) > 1 else " is"
+        lines.append(f"{problem.pod_name(each.pod)}{like} left out: {each.summary}")
         if each.blocking:
             who = ", ".join(problem.pod_name(pod) for pod in each.blocking)
             lines.append(f"  in its way on {problem.node_name(each.blocking_node)}: {who}")
         lines.append(f"  remedy: {each.remedy}")
-    if len(found) > MOST_EXPLAINED:
-        lines.append(f"and {len(found) - MOST_EXPLAINED} more")
+    if more := sum(len(group) for group in groups[MOST_EXPLAINED:]):
+        lines.append(f"and {more} more")
     return "\n".join(lines) + "\n"

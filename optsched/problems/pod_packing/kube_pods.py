@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,21 +56,27 @@ class Where:
     ----------
     selector : tuple of (key, value)
     terms : tuple of tuple of NodeTerm
-        Of each of these, one must hold: the pod's own node affinity, and those of its volumes.
+        Of each of these, one must hold: the pod's own node affinity.
     tolerations : tuple of (key, operator, value, effect)
-    closed : str
-        Why it may be placed nowhere; empty where it may.
+    volumes : tuple of tuple of NodeTerm
+        The same of its volumes.
+    gates : tuple of str
+        Scheduling gates; it may be placed nowhere while there are any.
+    scheduler : str
+        Another scheduler to which it is left; empty where it is not.
     """
 
     selector: tuple[tuple[str, str], ...] = ()
     terms: tuple[tuple[NodeTerm, ...], ...] = ()
     tolerations: tuple[Toleration, ...] = ()
-    closed: str = ""
+    volumes: tuple[tuple[NodeTerm, ...], ...] = ()
+    gates: tuple[str, ...] = ()
+    scheduler: str = ""
 
     def label_keys(self) -> set[str]:
         """Return the labels of nodes that it looks at."""
         found = {key for key, _ in self.selector}
-        for each in self.terms:
+        for each in self.terms + self.volumes:
             for expressions, _ in each:
                 found |= {key for key, _, _ in expressions}
         return found
@@ -78,7 +84,7 @@ class Where:
     def selects(self, having: Mapping[str, str], name: str) -> bool:
         """Return whether node selector and affinity admit a node; taints are not looked at."""
         return all(having.get(key) == value for key, value in self.selector) and all(
-            any(_holds(term, having, name) for term in each) for each in self.terms
+            one_holds(each, having, name) for each in self.terms + self.volumes
         )
 
     def tolerates(self, key: str, value: str, effect: str) -> bool:
@@ -87,6 +93,11 @@ class Where:
             e in ("", effect) and k in ("", key) and (op == "Exists" or v == value)
             for k, op, v, e in self.tolerations
         )
+
+
+def one_holds(terms: Iterable[NodeTerm], having: Mapping[str, str], name: str) -> bool:
+    """Return whether one of `terms` holds of the node with these labels and this name."""
+    return any(_holds(term, having, name) for term in terms)
 
 
 def _holds(term: NodeTerm, having: Mapping[str, str], name: str) -> bool:
@@ -292,12 +303,8 @@ def _refuse_unknown(
 
 
 def _where(spec: Mapping[str, Any], where: str) -> Where:
-    closed = ""
-    if gates := objects(spec, "schedulingGates", where):
-        closed = f"scheduling gate {text(gates[0], 'name', where)}"
+    gates = [text(item, "name", where) for item in objects(spec, "schedulingGates", where)]
     scheduler = text(spec, "schedulerName", where, "default-scheduler")
-    if scheduler != "default-scheduler":
-        closed = f"it belongs to the scheduler {scheduler}"
     affinity = mapped(mapped(spec, "affinity", where), "nodeAffinity", where)
     required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
     terms: tuple[tuple[NodeTerm, ...], ...] = ()
@@ -318,7 +325,8 @@ def _where(spec: Mapping[str, Any], where: str) -> Where:
         tuple(sorted(labels(spec, "nodeSelector", where).items())),
         terms,
         tuple(sorted(tolerations)),
-        closed,
+        gates=tuple(sorted(gates)),
+        scheduler="" if scheduler == "default-scheduler" else scheduler,
     )
 
 

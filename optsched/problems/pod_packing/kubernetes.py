@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from optsched.core import InputError
 from optsched.numbers import shown
 from optsched.problems.pod_packing import checker, kube_rules
 from optsched.problems.pod_packing.kube_fields import items, labels, mapped, text, texts, whole
-from optsched.problems.pod_packing.kube_nodes import Node, eligibility, read_node
+from optsched.problems.pod_packing.kube_nodes import Node, read_node, refused_classes
 from optsched.problems.pod_packing.kube_pods import Pod, Where, read_pod, volume_terms
 from optsched.problems.pod_packing.problem import PodPacking
 from optsched.unpacking import decode
@@ -192,7 +193,7 @@ class _Reader:
         wheres: dict[Where, int] = {Where(): 0}
         pod_class = [wheres.setdefault(pod.where, len(wheres)) if pod.movable else 0
                      for pod in pods]  # fmt: skip
-        node_class, table = eligibility(nodes, list(wheres))
+        node_class, refused, refusals = refused_classes(nodes, list(wheres))
         index = kube_rules.Index(pods, self.namespaces)
         budgets = kube_rules.budgets(self.budgets, index)
         covered = np.zeros(len(pods), dtype=np.int64)
@@ -216,7 +217,9 @@ class _Reader:
             never_preempts=[pod.never_preempts for pod in pods],
             pod_class=pod_class,
             node_class=node_class,
-            eligible=table,
+            eligible=refused < 0,
+            refusals=refusals,
+            refused=refused,
             tokens=_ports(pods),
             topology=kube_rules.topology(nodes, keys),
             terms=rules.found(keys),
@@ -265,8 +268,7 @@ class _Reader:
             spec = mapped(self.volumes[bound], "spec", f"persistent volume {bound}")
             terms = volume_terms(self.volumes[bound], f"persistent volume {bound}")
             if terms:
-                old = pod.where
-                pod.where = Where(old.selector, old.terms + terms, old.tolerations, old.closed)
+                pod.where = replace(pod.where, volumes=pod.where.volumes + terms)
             if pod.node and ("local" in spec or "hostPath" in spec):
                 pod.movable = False
 

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 FIELDS = (
     "capacity", "request", "priority", "current", "movable", "never_preempts", "node_class",
-    "pod_class", "eligible", "tokens", "topology", "terms", "budgets", "resources", "nodes", "pods",
-    "versions", "owners", "order", "then", "slot", "price", "migration_limit", "host", "spans",
-    "ignored", "name",
+    "pod_class", "eligible", "refusals", "refused", "tokens", "topology", "terms", "budgets",
+    "resources", "nodes", "pods", "versions", "owners", "order", "then", "slot", "price",
+    "migration_limit", "host", "spans", "ignored", "name",
 )  # fmt: skip
 #: Truth values of which files list the exceptions alone, with the value of all others.
 COMMON = {"movable": True, "never_preempts": False, "spans": False}
@@ -42,6 +42,9 @@ def to_dict(problem: PodPacking) -> dict[str, Any]:
             data[key] = {"except": odd.tolist()}
     if not problem.eligible.all():
         data["eligible"] = problem.eligible.tolist()
+    if problem.refusals:
+        data["refusals"] = [refusal.to_dict() for refusal in problem.refusals]
+        data["refused"] = problem.refused.tolist()
     if problem.token_names:
         pods, token = problem.token_pairs.T
         data["tokens"] = {

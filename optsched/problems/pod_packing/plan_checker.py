@@ -27,7 +27,7 @@ def replay(plan: Plan) -> list[Violation]:
     that the wave takes away on top of those that are away.
     """
     problem = plan.problem
-    rules = _rules_of(problem, {step.pod for wave in plan.waves for step in wave})
+    rules = rules_of(problem, {step.pod for wave in plan.waves for step in wave})
     limit = checker.limit(problem)
     node = problem.current.copy()
     found: list[Violation] = []
@@ -48,7 +48,7 @@ def replay(plan: Plan) -> list[Violation]:
     return found
 
 
-def _rules_of(problem: PodPacking, pods: set[int]) -> dict[int, Rules]:
+def rules_of(problem: PodPacking, pods: set[int]) -> dict[int, Rules]:
     """Return, for each of `pods`, the terms and tokens that have a say in where it goes."""
     terms: dict[int, list[Term]] = {pod: [] for pod in pods}
     for term in problem.terms:
@@ -98,10 +98,10 @@ def _step(problem: PodPacking, rules: Rules, node: IntArray, step: Step, k: int)
     # Capacity and budgets are judged for the wave as a whole, migrations for the solution.
     after = node.copy()
     after[step.pod] = step.target
-    return checker.arrivals(_at(problem, rules, node), after)
+    return checker.arrivals(at(problem, rules, node), after)
 
 
-def _at(problem: PodPacking, rules: Rules, node: IntArray) -> Any:
+def at(problem: PodPacking, rules: Rules, node: IntArray) -> Any:
     """Return the problem as it is when the pods run at `node`, with the rules for one of them."""
     now = object.__new__(PodPacking)
     now.__dict__.update(problem.__dict__)

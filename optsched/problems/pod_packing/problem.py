@@ -17,6 +17,7 @@ from optsched.core import (
 from optsched.numbers import shown
 from optsched.problems.pod_packing import checker, plain, validation
 from optsched.problems.pod_packing.levels import ORDERS, Level, Levelled, read_then
+from optsched.problems.pod_packing.refusals import Refusal, read_refusals, read_table
 from optsched.problems.pod_packing.solution import PodPackingSolution
 from optsched.problems.pod_packing.terms import Budget, Term, read_budgets, read_terms
 
@@ -56,6 +57,10 @@ class PodPacking(Levelled):
         Classes for `eligible` (default 0).
     eligible : array of bool, shape (n_pod_classes, n_node_classes), optional
         Where pods may be placed anew; they may stay wherever they run.
+    refusals : sequence of Refusal or mapping, optional
+        Reasons why pods may not be placed somewhere, for explanations; see `Refusal`.
+    refused : array of int, shape as `eligible`, optional
+        Which of `refusals` holds where `eligible` is False, -1 where none is told (default).
     tokens : mapping of str to sequence of int, optional
         Exclusive tokens, such as host ports, and the pods that hold them: one such pod a node.
     topology : mapping of str to sequence of int, shape (n_nodes,), optional
@@ -108,6 +113,8 @@ class PodPacking(Levelled):
     pod_class: IntArray
     node_class: IntArray
     eligible: BoolArray
+    refusals: tuple[Refusal, ...]
+    refused: IntArray
     token_names: tuple[str, ...]
     token_pairs: IntArray
     topology_keys: tuple[str, ...]
@@ -142,6 +149,8 @@ class PodPacking(Levelled):
         pod_class: Any = None,
         node_class: Any = None,
         eligible: Any = None,
+        refusals: Any = None,
+        refused: Any = None,
         tokens: Any = None,
         topology: Any = None,
         terms: Any = None,
@@ -198,6 +207,8 @@ class PodPacking(Levelled):
             int(values["pod_class"].max(initial=0)) + 1,
             int(values["node_class"].max(initial=0)) + 1,
         )
+        values["refusals"] = read_refusals(refusals)
+        values["refused"] = read_table(refused, values["eligible"], len(values["refusals"]))
         values["token_names"], values["token_pairs"] = validation.tokens(
             tokens, n_pods, self.pod_name
         )
@@ -297,17 +308,23 @@ class PodPacking(Levelled):
             raise InputError(f"plan: not a solution of this instance: {violations[0]}")
         return plan(self, solution)
 
-    def explain(self, solution: PodPackingSolution) -> list[Explanation]:
+    def explain(self, solution: PodPackingSolution, pods: Any = None) -> list[Explanation]:
         """Return why each pod that `solution` leaves out is left out.
+
+        Parameters
+        ----------
+        solution : PodPackingSolution
+        pods : sequence of int, optional
+            Of these alone.
 
         Raises
         ------
         InputError
-            When `solution` is not feasible.
+            When `solution` is not feasible, or does not leave out one of `pods`.
         """
         from optsched.problems.pod_packing.explain import explain
 
-        return explain(self, solution)
+        return explain(self, solution, pods)
 
     @classmethod
     def from_kubernetes(
