@@ -56,7 +56,7 @@ def run(path: Path, *, check: bool) -> bool:
     if not check and (reasons := lacking(NEEDS.get(path.stem, ()))):
         print(
             f"{path.name}: not run, as its text is about instances that are missing here: "
-            f"{reasons[0]}. Name a mirror in OPTSCHED_DATASETS; the outputs stay as they were.",
+            f"{reasons[0]}; the outputs stay as they were",
             flush=True,
         )
         return False
