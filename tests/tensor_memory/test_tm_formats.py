@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import optsched as op
-from optsched import InputError, TensorMemory
+from optsched import InputError, TensorMemory, TensorMemorySolution
 from optsched.cli import app
 from optsched.core import OptschedError
 from optsched.formats import read_text, write_text
@@ -109,6 +111,27 @@ def test_a_plan_can_be_read_back_and_is_pinned() -> None:
 
 def test_no_two_macros_of_a_header_are_alike() -> None:
     assert identifiers(["a_2", "a", "A+", "/", "?"]) == ["A_2", "A", "A_2_", "X", "X_4"]
+
+
+@pytest.mark.parametrize("name", ["3-net", "*/ net \\", "réseau", ""])
+def test_headers_are_c(name: str, tmp_path: Path) -> None:
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler")
+    problem = TensorMemory([(0, 4, 3), (2, 6, 5)], [4, 8], id=["3/x", "é"], name=name)
+    solution = TensorMemorySolution([0, 0], [0, 1])
+    (tmp_path / "plan.h").write_text(formats.write_header(problem, solution), encoding="utf-8")
+    word = {"3": "PLAN_3_NET", "*": "NET", "r": "R_SEAU", "": "MEMORY"}[name[:1]]
+    source = tmp_path / "use.c"
+    source.write_text(
+        '#include "plan.h"\n#include "plan.h"\n'
+        f'_Static_assert({word}_SIZE_1 == 5 && {word}_OFFSET_3_X == 0, "size");\n'
+        f'_Static_assert({word}_BANK_X == 1, "bank");\n',
+        encoding="utf-8",
+    )
+    command = [compiler, "-std=c11", "-Wall", "-Werror", "-fsyntax-only", str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_banks_do_not_fit_into_csv() -> None:

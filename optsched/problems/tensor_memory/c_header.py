@@ -10,7 +10,8 @@ class Header:
     """A C header in the making; `name` becomes the prefix of its macros."""
 
     def __init__(self, name: str) -> None:
-        self.prefix = _word(name)
+        word = _word(name)
+        self.prefix = f"PLAN_{word}" if word[0].isdigit() else word
         self._lines: list[str] = []
 
     def define(self, name: str, value: object) -> None:
