@@ -8,6 +8,8 @@ better than the optimum.
 
 from __future__ import annotations
 
+import functools
+import importlib
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +31,9 @@ EFFORT = 0.01
 #: Options of the decompositions: a few small sub-solves.
 LNS = {"max_steps": 3, "size": 3, "effort": 0.02, "sub_solves": "here"}
 ROLLING = {"window": 4, "step": 2, "effort": 0.02, "patience": None, "window_time": 10.0}
+#: Seconds for the searches of families that have no other exact solver: where their bound stays
+#: below the optimum, only the clock ends them.
+BRIEF = {"gpu_packing": 0.15}
 #: Every so many cases a way takes part in; 1 where it is not named.
 SHARES = {"pulp": 10, "cpsat, guided": 3, "highs, guided": 6, "lns": 4, "rolling": 4,
           "auto, 2 workers": 10, "minizinc": 25}  # fmt: skip
@@ -138,6 +143,20 @@ def _has_minizinc() -> bool:
     return shutil.which("minizinc") is not None
 
 
+def _brief(problem: Problem, limit: float) -> float:
+    """Return the seconds that a search may have."""
+    if problem.family not in BRIEF:
+        return limit
+    _warm(problem.family)
+    return min(limit, BRIEF[problem.family])
+
+
+@functools.cache
+def _warm(family: str) -> None:
+    """Compile the kernels of a family, which would take all of a brief search."""
+    importlib.import_module(f"optsched.problems.{family}.search").warm_up().join()
+
+
 def _solved(
     problem: Problem,
     seed: int,
@@ -147,6 +166,7 @@ def _solved(
     options: Any = None,
     workers: int = 1,
 ) -> Result:
+    limit = _brief(problem, limit)
     return solve(problem, solver, workers=workers, seed=seed, time_limit=limit, options=options)
 
 
@@ -172,7 +192,7 @@ def _alone(
 
 def _searched(problem: Problem, seed: int, limit: float, *, effort: float | None = None) -> Result:
     """Run a family's search without the bounds that others prove; one without end for a while."""
-    session = Session(problem, Deadline(limit))
+    session = Session(problem, Deadline(_brief(problem, limit)))
     extra = {} if effort is None else {"effort": effort}
 
     def work() -> StopReason:

@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 
 import pytest
-from gpu_brute import random_cluster
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import optsched as op
 from optsched.problems.gpu_packing.formats import read_openb
+from optsched.selfcheck.families.gpu_packing import random_cluster
 
 NODES = "sn,cpu_milli,memory_mib,gpu,model\nn0,8000,100,2,T4\nn1,4000,100,0,\n"
 PODS = "name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec\np0,1000,1,1,500,T4|G2\np1,1,1,0,0,\n"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from gpu_brute import least_left, random_cluster
 from mirror import MIRROR
 
 import optsched as op
 from optsched.core import Deadline
 from optsched.problems.gpu_packing import heuristics, relaxation, search
 from optsched.problems.gpu_packing.grouping import types_of
+from optsched.selfcheck.families.gpu_packing import random_cluster
+from optsched.selfcheck.references.gpu_packing import optimum
 from optsched.session import Session
 
 OPENB = MIRROR / "hkust-adsl" / "kubernetes-scheduler-simulator" / "data" / "csv"
@@ -34,7 +35,7 @@ def test_bound_search_and_best_fit_against_brute_force(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     problem = random_cluster(seed)
-    least = least_left(problem)
+    least = optimum(problem)
     assert relaxation.bound(problem, never, np.inf) <= least
     session = Session(problem, Deadline(None))
     heuristics.construct(problem, session, 0)

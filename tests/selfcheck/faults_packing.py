@@ -381,3 +381,54 @@ MEMORY_TIERS = [
         one_more,
     ),
 ]
+
+GPU_PACKING = [
+    Fault(
+        "gpu_packing",
+        "native",
+        "the bound is one too high",
+        "gpu_packing.relaxation:bound",
+        one_more,
+    ),
+    *faults(
+        "gpu_packing",
+        "native",
+        "relaxation",
+        [
+            (
+                "what pods are worth beyond the prices is forgotten",
+                "_Relaxation._safe",
+                "+ (np.maximum(0.0, worth) * self.upper).sum()",
+                "",
+            ),
+            (
+                "GPUs have half of their patterns",
+                "_Relaxation._safe",
+                "+ fee @ self.gpus",
+                "+ fee @ self.gpus / 2",
+            ),
+        ],
+    ),
+    *faults(
+        "gpu_packing",
+        "native",
+        "search",
+        [
+            (
+                "nodes have twice the resources",
+                "Walk._take",
+                "problem.capacity.copy()",
+                "2 * problem.capacity",
+            ),
+        ],
+    ),
+    *faults(
+        "gpu_packing",
+        "rules and bounds",
+        "heuristics",
+        [
+            ("any GPU model will do", "best_fit", "problem.admits", "np.ones_like(problem.admits)"),
+            ("GPUs hold half as much again", "free_gpus", "WHOLE, 0", "WHOLE + 500, 0"),
+        ],
+    ),
+]

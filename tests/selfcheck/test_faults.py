@@ -6,7 +6,7 @@ import functools
 
 import pytest
 from fault import Fault
-from faults_packing import MEMORY_TIERS, POD_PACKING, SCRATCHPAD, TENSOR_MEMORY
+from faults_packing import GPU_PACKING, MEMORY_TIERS, POD_PACKING, SCRATCHPAD, TENSOR_MEMORY
 from faults_scheduling import JOB_SHOP, RCPSP, SINGLE_MACHINE
 
 from optsched.core import Problem
@@ -18,6 +18,7 @@ from optsched.selfcheck.ways import ways
 
 FAULTS = [
     *JOB_SHOP, *SINGLE_MACHINE, *RCPSP, *POD_PACKING, *TENSOR_MEMORY, *SCRATCHPAD, *MEMORY_TIERS,
+    *GPU_PACKING,
 ]  # fmt: skip
 #: Cases after which a fault that shows in none has gone unnoticed.
 MOST_CASES = 400
@@ -80,3 +81,4 @@ def test_there_are_faults_of_every_family_and_kind_of_solver() -> None:
         assert {"cpsat", "highs"} <= used
         assert used & {"native", "rules and bounds"}
     assert {"cpsat", "native"} <= {f.way for f in FAULTS if f.family == "pod_packing"}
+    assert {"native", "rules and bounds"} == {f.way for f in FAULTS if f.family == "gpu_packing"}

@@ -15,7 +15,7 @@ from optsched.solvers.base import nearest
 #: The families, in the order in which cases go round them.
 NAMES = (
     "job_shop", "single_machine", "rcpsp", "pod_packing", "tensor_memory", "scratchpad",
-    "memory_tiers",
+    "memory_tiers", "gpu_packing",
 )  # fmt: skip
 
 

@@ -1,32 +1,11 @@
-"""Tiny random GPU clusters, and the optimum by trying everything."""
+"""The optimum of a tiny GPU cluster by trying every placement, on every set of GPUs."""
 
 from __future__ import annotations
 
-import numpy as np
-
-import optsched as op
+from optsched.problems.gpu_packing.problem import GpuPacking
 
 
-def random_cluster(seed: int) -> op.GpuPacking:
-    """Return a cluster of at most 3 nodes and 6 pods."""
-    rng = np.random.default_rng(seed)
-    n_nodes, n_pods = int(rng.integers(1, 4)), int(rng.integers(1, 7))
-    models = np.array(["A", "B", ""])
-    wanted = np.array(["", "", "A", "B", "A|B"])
-    return op.GpuPacking(
-        rng.integers(2, 9, (n_nodes, 2)),
-        rng.integers(0, 3, n_nodes),
-        rng.integers(0, 5, (n_pods, 2)),
-        rng.choice([0, 1, 1, 1, 2], n_pods),
-        rng.choice([1000, 600, 500, 400, 300], n_pods),
-        model=rng.choice(models, n_nodes).tolist(),
-        wanted=rng.choice(wanted, n_pods).tolist(),
-        weight=rng.integers(0, 9, n_pods) if seed % 3 == 0 else None,
-        name=f"tiny-{seed}",
-    )
-
-
-def least_left(problem: op.GpuPacking) -> int:
+def optimum(problem: GpuPacking) -> int:
     """Return the least weight that can be left out, by depth-first search over all placements."""
     free = [[1000] * g for g in problem.gpus.tolist()]
     room = problem.capacity.tolist()
