@@ -136,3 +136,14 @@ def test_a_million_operations_within_the_time():
 def test_a_classic_shop_of_two_thousand_operations_is_searched_as_a_whole() -> None:
     problem = op.load("ta71")
     assert search.window_size(problem) == problem.n_ops == 2000
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_operations_have_a_schedule_within_ten_seconds() -> None:
+    problem = generators.job_shop(1000, 100)
+    search.warm_up().join()
+    with op.stream(problem, time_limit=60, workers=2) as events:
+        first = next(event for event in events if event.objective is not None)
+    print(f"1000 x 100: {first.objective} after {first.time:.1f} s")
+    assert first.time < 10
+    assert problem.check(events.result.solution) == []
