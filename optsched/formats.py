@@ -133,8 +133,12 @@ def read_text(
 
 def _takers(option: str) -> str:
     """Return for which files an option is."""
+    from optsched.problems.scratchpad.models import OPTIONS
+
     takers = [each.name for _, each in _listed(None) if option in each.options]
-    return f"{' and '.join(takers) or f'ONNX models ({MODEL})'} alone"
+    if option in OPTIONS or not takers:
+        takers.append(f"ONNX models ({MODEL})")
+    return f"{' and '.join(takers)} alone"
 
 
 def _chosen(text: str, suffix: str, listed: list[tuple[str, Format]]) -> Format:

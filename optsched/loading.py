@@ -53,7 +53,8 @@ def load(
         return read_file(name, model)
     if registry.lookup(name):
         if model:
-            raise InputError(f"{name}: {', '.join(model)}: for ONNX models (.onnx) alone")
+            options = ", ".join(model)
+            raise InputError(f"{name}: {options}: for ONNX models (.onnx) and other files alone")
         return load_instance(name)
     suffix = Path(name).suffix.lower()
     if is_directory or os.path.isabs(name) or suffix in known_suffixes() or suffix in PACKED:
