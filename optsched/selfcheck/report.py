@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from rich.table import Table
 from optsched.core import InputError
 from optsched.formats import read_text
 from optsched.selfcheck.runner import CaseReport, FamilyTally
+from optsched.selfcheck.ways import arguments
 
 
 def save(report: CaseReport, seed: int, folder: Path) -> Path | None:
@@ -49,8 +51,13 @@ def explain(report: CaseReport, path: Path | None, console: Console) -> None:
     console.print(f"  {_shown(data)}", markup=False)
     for answer in report.answers:
         console.print(f"    {answer}", markup=False)
-    if path is not None:
-        console.print(f"  again: optsched solve {path}", markup=False)
+    if path is None:
+        return
+    for way in dict.fromkeys(told.partition(": ")[0] for told in report.wrong):
+        options = arguments(way)
+        if options:
+            command = shlex.join(["optsched", "solve", str(path), *options])
+            console.print(f"  again: {command} --seed {report.case}", markup=False)
 
 
 def _described(text: str) -> str:

@@ -9,17 +9,20 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any
 
-from optsched.core import Deadline, InputError, OptschedError
+from optsched.core import Deadline, InputError, OptschedError, Problem
 from optsched.result import Status
-from optsched.selfcheck.case import draw, examine, smallest
+from optsched.selfcheck.case import LIMIT, draw, examine, smallest
 from optsched.selfcheck.compare import cross_checked, enumerated
 from optsched.selfcheck.families import NAMES, family
+from optsched.selfcheck.shrink import shrink
 from optsched.solvers import worker
 from optsched.solvers.base import Control
 from optsched.solvers.base import Verdict as Ending
 
 #: Seconds for all of one case, shrinking it included.
 CASE_LIMIT = 900.0
+#: Who tells of a crash or a hang.
+SELF = "self-check"
 
 
 @dataclass(frozen=True)
@@ -92,9 +95,9 @@ class FamilyTally:
             tally.seconds += seconds
 
 
-def work(name: str, seed: int, case: int) -> CaseReport:
-    """Draw and examine a case, and shrink it when anything disagrees."""
-    verdict = examine(draw(name, seed, case), seed=case, case=case)
+def work(problem: Problem, case: int) -> CaseReport:
+    """Examine the instance of a case, and shrink it when anything disagrees."""
+    verdict = examine(problem, seed=case, case=case)
     counts = Counter(finding.way for finding in verdict.wrong)
     report: dict[str, Any] = {
         "ways": tuple((o.way, o.decided, o.way in counts, o.seconds) for o in verdict.outcomes),
@@ -108,11 +111,11 @@ def work(name: str, seed: int, case: int) -> CaseReport:
         report["instance"] = verdict.problem.to_dict()
         report["shrunk"] = least.problem.to_dict()
         report["answers"] = tuple(f"{o.way}: {o}" for o in least.outcomes)
-    return CaseReport(name, case, **report)
+    return CaseReport(problem.family, case, **report)
 
 
 def serve(job: Any, emit: Callable[[str, Any], None], cancelled: Callable[[], bool]) -> Ending:
-    """Work on one case in a worker process; see `optsched.solvers.worker.remote`."""
+    """Work on one instance in a worker process; see `optsched.solvers.worker.remote`."""
     emit("solution", (work(*job), None))
     return Ending.OPTIMAL
 
@@ -183,7 +186,29 @@ def _examined(jobs: list[tuple[str, int, int]], workers: int) -> Iterator[CaseRe
 
 def _elsewhere(job: tuple[str, int, int], stop: threading.Event) -> CaseReport:
     """Have a worker process work on a case; a crash or a hang is a disagreement too."""
-    deadline = Deadline(CASE_LIMIT)
+    name, seed, case = job
+    problem = draw(name, seed, case)
+    report, crash = _asked(problem, case, stop, CASE_LIMIT)
+    if report is not None:
+        return report
+    told = crash or f"does not end within {CASE_LIMIT:g} s"
+    shrunk = None
+    if crash:  # what hangs is left as it is: each attempt would take as long again
+
+        def crashes(smaller: Problem) -> bool:
+            return bool(_asked(smaller, case, stop, LIMIT)[1])
+
+        shrunk = shrink(family(name), problem, crashes).to_dict()
+    return CaseReport(
+        name, case, wrong=(f"{SELF}: {told}",), instance=problem.to_dict(), shrunk=shrunk
+    )
+
+
+def _asked(
+    problem: Problem, case: int, stop: threading.Event, limit: float
+) -> tuple[CaseReport | None, str]:
+    """Return what a worker process says of an instance, or else of what it died, if it did."""
+    deadline = Deadline(limit)
     found: list[CaseReport] = []
     control = Control(
         deadline=deadline,
@@ -197,13 +222,9 @@ def _elsewhere(job: tuple[str, int, int], stop: threading.Event) -> CaseReport:
         stopped=lambda: stop.is_set() or deadline.expired(),
         when_stopped=lambda _: None,
     )
-    told = f"does not end within {CASE_LIMIT:g} s"
+    crash = ""
     try:
-        worker.remote(__name__, job, control)
+        worker.remote(__name__, (problem, case), control)
     except OptschedError as error:
-        told = str(error)
-    if found:
-        return found[0]
-    name, seed, case = job
-    data = draw(name, seed, case).to_dict()
-    return CaseReport(name, case, wrong=(f"self-check: {told}",), instance=data)
+        crash = str(error)
+    return (found[0], "") if found else (None, crash)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from typing import Any
 
 from optsched.core import CannotExpressError, Deadline, Problem
 from optsched.exact import run_exact
-from optsched.families import can_express, expressing, solver_module
+from optsched.families import can_express, expressing, solver_module, solver_names
 from optsched.result import Result, StopReason
 from optsched.running import beside, conclude, construct, prove_bounds
 from optsched.selfcheck.outcome import Outcome
@@ -29,14 +30,18 @@ from optsched.solving import solve
 #: Deterministic seconds for a search that proves nothing.
 EFFORT = 0.01
 #: Options of the decompositions: a few small sub-solves.
-LNS = {"max_steps": 3, "size": 3, "effort": 0.02, "sub_solves": "here"}
-ROLLING = {"window": 4, "step": 2, "effort": 0.02, "patience": None, "window_time": 10.0}
+DECOMPOSITIONS: dict[str, dict[str, Any]] = {
+    "lns": {"max_steps": 3, "size": 3, "effort": 0.02, "sub_solves": "here"},
+    "rolling": {"window": 4, "step": 2, "effort": 0.02, "patience": None, "window_time": 10.0},
+}
 #: Seconds for the searches of families that have no other exact solver: where their bound stays
 #: below the optimum, only the clock ends them.
 BRIEF = {"gpu_packing": 0.15}
+#: What is added to the name of a way that has two cores.
+TWO = "2 workers"
 #: Every so many cases a way takes part in; 1 where it is not named.
 SHARES = {"pulp": 10, "cpsat, guided": 3, "highs, guided": 6, "lns": 4, "rolling": 4,
-          "auto, 2 workers": 10, "minizinc": 25}  # fmt: skip
+          f"auto, {TWO}": 10, "minizinc": 25}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,25 @@ def ways(problem: Problem, case: int | None = None) -> Iterator[Way]:
             yield way
 
 
+def arguments(name: str) -> list[str]:
+    """Return the options by which ``optsched solve`` comes nearest to a way; empty for no way.
+
+    It runs rules and bounds before any model, so that these may decide an instance first.
+    """
+    solver, _, rest = name.partition(", ")
+    if solver == "rules and bounds":
+        solver = "heuristic"
+    if solver not in solver_names():
+        return []
+    options: dict[str, Any] = dict(DECOMPOSITIONS.get(solver, {}))
+    if rest and rest not in ("guided", TWO):
+        options = {"formulation": rest}
+    told = ["--solver", solver, "--workers", "2" if rest == TWO else "1"]
+    for key, value in options.items():
+        told += ["-O", f"{key}={value if isinstance(value, str) else json.dumps(value)}"]
+    return told
+
+
 def _all_ways(problem: Problem) -> Iterator[Way]:
     if can_express(problem, "cpsat"):
         yield Way("cpsat", "cpsat", partial(_alone, solver="cpsat", formulation=None))
@@ -117,10 +141,10 @@ def _all_ways(problem: Problem) -> Iterator[Way]:
             yield Way("native", "", partial(_searched, effort=EFFORT), proves=False)
     yield Way("auto", "", partial(_solved, solver="auto"))
     # Where "auto" is a portfolio, its sides take turns on one core and run side by side on two.
-    yield Way("auto, 2 workers", "", partial(_solved, solver="auto", workers=2))
+    yield Way(f"auto, {TWO}", "", partial(_solved, solver="auto", workers=2))
     if can_express(problem, "heuristic"):
         yield Way("rules and bounds", "", _ruled, proves=False)
-    for name, options in (("lns", LNS), ("rolling", ROLLING)):
+    for name, options in DECOMPOSITIONS.items():
         if can_express(problem, name):
             yield Way(name, "", partial(_solved, solver=name, options=options), proves=False)
     if _has_minizinc() and can_express(problem, "minizinc"):

@@ -27,7 +27,7 @@ from optsched.selfcheck.outcome import ENUMERATION, Outcome
 from optsched.selfcheck.runner import CaseReport, FamilyTally
 from optsched.selfcheck.shrink import shrink
 from optsched.selfcheck.smaller import extent
-from optsched.selfcheck.ways import ways
+from optsched.selfcheck.ways import arguments, ways
 
 PROBLEM = op.SingleMachine([3, 2], [1, 2])
 BEST = 4  # total tardiness of the second job first
@@ -229,6 +229,33 @@ def test_a_crash_is_a_disagreement(monkeypatch: pytest.MonkeyPatch) -> None:
     [report] = runner.run(1, 0, families=["rcpsp"])
     assert "died" in report.wrong[0]
     assert report.instance == draw("rcpsp", 0, 0).to_dict()
+    assert extent(report.shrunk) < extent(report.instance)
+
+
+def test_a_hang_is_a_disagreement(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner.worker, "remote", lambda *_: None)
+    [report] = runner.run(1, 0, families=["rcpsp"])
+    assert "does not end" in report.wrong[0]
+    assert report.instance == draw("rcpsp", 0, 0).to_dict()
+
+
+def test_each_way_has_a_command_that_comes_near_it(tmp_path: Path) -> None:
+    problem = op.SingleMachine([3, 2], [1, 2])
+    problem.to_json(tmp_path / "it.json")
+    assert arguments("highs, positional")[-1] == "formulation=positional"
+    assert arguments(ENUMERATION) == arguments(runner.SELF) == []
+    for way in {w.name for p in (problem, draw("job_shop", 0, 0)) for w in ways(p)}:
+        told = arguments(way)
+        assert told[0] == "--solver"
+        if way.partition(",")[0] in ("minizinc", "lns", "rolling"):
+            continue  # not installed everywhere; not of this family
+        done = CliRunner().invoke(app, ["solve", str(tmp_path / "it.json"), *told, "--seed", "3"])
+        assert done.exit_code == 0, (way, done.output)
+    shop = tmp_path / "shop.json"
+    draw("job_shop", 0, 0).to_json(shop)
+    for way in ("lns", "rolling"):
+        done = CliRunner().invoke(app, ["solve", str(shop), *arguments(way), "-t", "20"])
+        assert done.exit_code == 0, (way, done.output)
 
 
 @pytest.mark.parametrize(
@@ -258,6 +285,7 @@ def test_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = CliRunner().invoke(app, options)
     assert done.exit_code == 1
     assert "cpsat: 3, not 2" in done.output
+    assert "--solver cpsat --workers 1 --seed 5" in done.output
     saved = tmp_path / "job_shop-seed0-case5.json"
     assert str(saved) in done.output
     again = op.load(str(saved))
