@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +14,7 @@ from rich.table import Table
 from optsched import __version__
 from optsched.bench.cli import bench_app
 from optsched.core import CannotExpressError, InputError, MissingExtraError, OptschedError, Problem
+from optsched.outputs import Outputs, figures, guard
 from optsched.rcbench.cli import rcbench_app
 from optsched.result import Result, Status
 from optsched.selfcheck.cli import selfcheck
@@ -216,15 +216,15 @@ def solve(
     from optsched.live import Progress
     from optsched.solving import solve as run
 
-    _check_outputs(gantt, convergence, json_out, out_file)
+    outputs = Outputs(json_out, out_file, gantt, convergence)
+    outputs.check_paths()
     model = _model_options(family, dim, element_bytes, capacity, assume_ignored, overcommitted)
     problem = _load(instance, beside, model)
     cluster = _cluster_commands(problem, goal, explain)
     if cluster is not None:
         problem = cluster.with_goals(problem, goal or [])
         err.print(cluster.notice(problem), end="", markup=False)
-    write_plan = None if out_file is None else _plan_writer(problem, out_file)
-    _check_family(problem, cluster, gantt, out_file)
+    outputs.check_family(problem)
     if objective is not None:
         problem = _with_objective(problem, objective)
     reference = _best_known(instance) if objective is None else None
@@ -244,12 +244,14 @@ def solve(
         )
     if not quiet:
         progress.summary(result)
-        _print_figures(result)
+        if result.solution is not None:
+            err.print(figures(result), end="", markup=False)
     if cluster is not None and (explain or not quiet):
         text = cluster.summary(problem, result, explain=explain)
         (err if json_out == "-" else out).print(text, end="", markup=False)
-    plan = (out_file, write_plan)
-    _write(result, json_out, plan, gantt, convergence, quiet=quiet)
+    for path in outputs.write(result):
+        if not quiet:
+            err.print(f"wrote {path}", style="dim")
     raise typer.Exit(_exit_code(result))
 
 
@@ -264,98 +266,10 @@ def _cluster_commands(problem: Problem, goal: list[str] | None, explain: bool) -
     return module
 
 
-def _print_figures(result: Result) -> None:
-    """Print the line of figures that a family with memory maps gives, below the outcome."""
-    from optsched.families import family_module
-
-    figures = getattr(family_module(result.problem, "picture"), "summary", None)
-    if figures is not None and result.solution is not None:
-        err.print(figures(result.problem, result.solution), markup=False)
-
-
-def _plan_writer(problem: Problem, path: Path) -> Callable[[Any], object]:
-    """Return what writes a solution to `path`; refuse an unknown suffix before the solve."""
-    from optsched.families import family_module
-
-    writers = getattr(family_module(problem, "formats"), "PLANS", {})
-    suffix = path.suffix.lower()
-    if suffix == ".json" and suffix not in writers:
-        return lambda solution: solution.to_json(path)
-    if suffix not in writers:
-        known = ", ".join(dict.fromkeys([*writers, ".json"]))
-        raise InputError(f"--out {path}: unknown suffix; a {problem.family} is written as {known}")
-    return lambda solution: path.write_text(writers[suffix](problem, solution), encoding="utf-8")
-
-
 def _exit_code(result: Result) -> int:
     if result.status is Status.INFEASIBLE:
         return EXIT_INFEASIBLE
     return EXIT_NOTHING if result.solution is None else EXIT_SOLVED
-
-
-def _check_family(
-    problem: Problem, cluster: Any, gantt: Path | None, out_file: Path | None
-) -> None:
-    """Refuse a picture or a plan that this problem cannot have, before the time is spent."""
-    from optsched.families import family_module
-
-    if gantt is not None and family_module(problem, "picture") is None:
-        raise InputError(f"--picture {gantt}: a {problem.family} has no picture")
-    if cluster is not None and out_file is not None:
-        cluster.check_plan(problem, out_file)
-
-
-def _check_outputs(
-    gantt: Path | None, convergence: Path | None, json_out: str | None, out_file: Path | None
-) -> None:
-    """Refuse outputs that cannot be written before the time is spent."""
-    for path in (gantt, convergence):
-        if path is not None:
-            from optsched.plotting import check_path
-
-            check_path(path)
-    for name, file in (("--json", json_out), ("--out", out_file)):
-        if file not in (None, "-") and not Path(str(file)).absolute().parent.is_dir():
-            raise InputError(f"{name}: there is no folder {Path(str(file)).parent}")
-
-
-def _write(
-    result: Result,
-    json_out: str | None,
-    plan: tuple[Path | None, Callable[[Any], object] | None],
-    gantt: Path | None,
-    convergence: Path | None,
-    *,
-    quiet: bool,
-) -> None:
-    out_file, write_plan = plan
-    if json_out == "-":
-        sys.stdout.write(result.to_json() + "\n")
-    elif json_out is not None:
-        _guard(json_out, lambda: result.to_json(json_out))
-    # Pictures come last: the plan is not lost where one cannot be drawn.
-    if out_file is not None and write_plan is not None and result.solution is not None:
-        _guard(out_file, lambda: write_plan(result.solution))
-    if gantt is not None and result.solution is not None:
-        from optsched import plotting
-
-        plotting.draw(result.problem, result.solution, gantt)
-    if convergence is not None and result.trace:
-        from optsched import plotting
-
-        plotting.convergence(result, convergence)
-    if not quiet:
-        written = None if result.solution is None else out_file
-        for path in (json_out, written, gantt, convergence):
-            if path is not None and path != "-" and Path(str(path)).exists():
-                err.print(f"wrote {path}", style="dim")
-
-
-def _guard(path: str | Path, write: Any) -> None:
-    try:
-        write()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def _with_objective(problem: Problem, objective: str) -> Problem:
@@ -452,10 +366,10 @@ def export(
     if suffix in (".lp", ".mps"):
         model = build(problem, "pulp").model
         writer = model.writeLP if suffix == ".lp" else model.writeMPS
-        _guard(target, lambda: writer(str(target)))
+        guard(target, lambda: writer(str(target)))
     else:
         text = (minizinc_text if suffix in SUFFIXES else write_text)(problem, suffix)
-        _guard(target, lambda: target.write_text(text, encoding="utf-8"))
+        guard(target, lambda: target.write_text(text, encoding="utf-8"))
     err.print(f"wrote {target}", style="dim")
 
 
