@@ -248,6 +248,25 @@ def test_local_volumes_hold_their_pods() -> None:
     assert read(node("a"), pod("p", volumes=uses), assume_ignored=["volumes"]).n_pods == 1
 
 
+def test_a_spread_counts_nodes_that_only_a_volume_rules_out() -> None:
+    """What it honours by default is the pod's own selector and affinity (nodeAffinityPolicy)."""
+    required = {"nodeSelectorTerms": [{"matchExpressions": [
+        {"key": "zone", "operator": "In", "values": ["1"]}]}]}  # fmt: skip
+    spec = {"csi": {"driver": "disk"}, "nodeAffinity": {"required": required}}
+    volume = {"kind": "PersistentVolume", "metadata": {"name": "pv"}, "spec": spec}
+    claim = {"kind": "PersistentVolumeClaim", "metadata": {"name": "c", "namespace": "default"},
+             "spec": {"volumeName": "pv"}}  # fmt: skip
+    spread = {"topologyKey": "zone", "maxSkew": 1, "labelSelector": {"matchLabels": {"app": "w"}}}
+    problem = read(
+        node("a", labels={"zone": "1"}), node("b", labels={"zone": "2"}), volume, claim,
+        pod("p", labels={"app": "w"}, topologySpreadConstraints=[spread],
+            volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]),
+    )  # fmt: skip
+    assert eligible(problem, 0) == [True, False]
+    (term,) = problem.terms
+    assert term.nodes is None or term.nodes.tolist() == [0, 1]
+
+
 # ---- what is refused -----------------------------------------------------------------------------
 
 

@@ -82,9 +82,12 @@ class Where:
         return found
 
     def selects(self, having: Mapping[str, str], name: str) -> bool:
-        """Return whether node selector and affinity admit a node; taints are not looked at."""
+        """Return whether node selector and affinity admit a node, which is what a spread asks.
+
+        Neither taints nor volumes are looked at.
+        """
         return all(having.get(key) == value for key, value in self.selector) and all(
-            one_holds(each, having, name) for each in self.terms + self.volumes
+            one_holds(each, having, name) for each in self.terms
         )
 
     def tolerates(self, key: str, value: str, effect: str) -> bool:
