@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -115,71 +115,157 @@ def asking(
 ) -> portfolio.Ask:
     """Return a prover for `optsched.search.portfolio` made of a CP solver and a formulation.
 
-    `workers` tells at each question how many cores it may take.
+    `workers` tells at each question how many cores it may take. Where there are several and the
+    model has halves, these are asked side by side; a question that began on one core and could be
+    halved by now is broken off, to be asked again.
     """
 
     def ask(target: int | None, deadline: Deadline, effort: float | None) -> portfolio.Answer:
-        try:
-            compiled = build(
+        cores = workers()
+
+        def compiled() -> Compiled:
+            return build(
                 session.problem,
                 upper_bound=target,
                 lower_bound=session.bound,
                 deadline=deadline,
             )
+
+        try:
+            parts = [compiled()]
+            halves = parts[0].halves and effort is None
+            if halves and cores > 1:
+                parts.append(compiled())
+                for side, part in enumerate(parts):
+                    part.keep_half(side)
         except ProvenInfeasible:
             if target is None:
                 raise  # with the reason why there is no solution at all
             return portfolio.Answer.NO
         except DeadlineExpired:
             return portfolio.Answer.OPEN
-        found: list[float] = []  # claimed objectives, best last
-        offer = _offering(session, compiled, source)
+        limit = {} if effort is None else {"max_deterministic_time": effort}
+        question = _Question(
+            session,
+            solver,
+            source=source,
+            target=target,
+            deadline=deadline,
+            seed=seed,
+            options={**options, **limit},
+            outdated=lambda: halves and len(parts) == 1 and workers() > 1,
+        )
+        return question.put(parts, cores)
 
-        def on_solution(values: Any, claimed: float | None) -> None:
-            found.append(math.inf if claimed is None else claimed)
-            offer(values, claimed)
+    return ask
 
-        def stopped() -> bool:
-            best = session.objective
-            if session.stopped or deadline.expired():
-                return True
-            if best is None:
-                return False
-            return best < found[-1] if found else target is not None and best <= target
 
+class _Question:
+    """Is there a solution of at most the target? Asked of one model, or of its two halves."""
+
+    def __init__(
+        self,
+        session: Session,
+        solver: ModuleType,
+        *,
+        source: str,
+        target: int | None,
+        deadline: Deadline,
+        seed: int,
+        options: Mapping[str, Any],
+        outdated: Callable[[], bool],
+    ) -> None:
+        self._session = session
+        self._solver = solver
+        self._source = source
+        self._target = target
+        self._deadline = deadline
+        self._seed = seed
+        self._options = dict(options)
+        self._outdated = outdated
+        most = math.inf if target is None else target + 1
+        self._prove = _proving(session, source, most)
+
+    def put(self, parts: Sequence[Compiled], cores: int) -> portfolio.Answer:
+        """Ask all parts side by side and put their answers together."""
+        n = len(parts)
+        share = [cores // n + (k < cores % n) for k in range(n)]
+        self._found: list[list[float]] = [[] for _ in parts]  # claimed objectives, best last
+        self._bound = [-math.inf] * n
+        self._lock = threading.Lock()
+        verdicts: list[Verdict | None] = [None] * n
+
+        def run(k: int) -> None:
+            try:
+                verdicts[k] = self._run(k, parts[k], share[k])
+            except BaseException as error:
+                self._session.fail(error)
+
+        threads = [
+            threading.Thread(target=run, args=(k,), daemon=True, name="optsched half")
+            for k in range(1, n)
+        ]
+        for thread in threads:
+            thread.start()
+        verdicts[0] = self._run(0, parts[0], share[0])
+        for thread in threads:
+            thread.join()
+        if all(verdict is Verdict.INFEASIBLE for verdict in verdicts):
+            return portfolio.Answer.NO
+        return portfolio.Answer.YES if any(self._found) else portfolio.Answer.OPEN
+
+    def _run(self, k: int, compiled: Compiled, cores: int) -> Verdict:
+        offer = _offering(self._session, compiled, self._source)
         interrupts: list[Callable[[], None]] = []
         done = threading.Event()
 
+        def on_solution(values: Any, claimed: float | None) -> None:
+            self._found[k].append(math.inf if claimed is None else claimed)
+            offer(values, claimed)
+
         def watch() -> None:
             while not done.wait(0.03):
-                if stopped():
+                if self._stopped(k):
                     for interrupt in interrupts:
                         interrupt()
 
-        cores = workers()
-        extra = {} if effort is None else {"max_deterministic_time": effort}
         control = Control(
-            deadline=deadline,
+            deadline=self._deadline,
             workers=cores,
-            seed=seed,
-            options=compiled.options("cpsat", cores) | dict(options) | extra,
+            seed=self._seed,
+            options=compiled.options("cpsat", cores) | self._options,
             variant="",
             hint=None,
             on_solution=on_solution,
-            on_bound=_proving(session, source, math.inf if target is None else target + 1),
-            stopped=stopped,
+            on_bound=lambda value: self._raise(k, value),
+            stopped=lambda: self._stopped(k),
             when_stopped=interrupts.append,
         )
         threading.Thread(target=watch, daemon=True, name="optsched watch").start()
         try:
-            verdict: Verdict = solver.run(compiled, control)
+            verdict: Verdict = self._solver.run(compiled, control)
         finally:
             done.set()
         if verdict is Verdict.INFEASIBLE:
-            return portfolio.Answer.NO
-        return portfolio.Answer.YES if found else portfolio.Answer.OPEN
+            self._raise(k, math.inf)
+        return verdict
 
-    return ask
+    def _stopped(self, k: int) -> bool:
+        best = self._session.objective
+        if self._session.stopped or self._deadline.expired() or self._outdated():
+            return True
+        if best is None:
+            return False
+        found = self._found[k]
+        return best < found[-1] if found else self._target is not None and best <= self._target
+
+    def _raise(self, k: int, value: float) -> None:
+        """Take a bound of part `k`; that of the whole is the least of all."""
+        with self._lock:
+            self._bound[k] = max(self._bound[k], value)
+            least = min(self._bound)
+        if least < math.inf:
+            self._prove(least)
 
 
 def _tolerance(value: float) -> float:

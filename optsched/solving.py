@@ -351,8 +351,11 @@ class _Task:
 
     def _native(self, search: ModuleType, effort: float | None = None, *, seed: int) -> StopReason:
         extra: dict[str, Any] = {} if effort is None else {"effort": effort}
-        if self._companion is None and "workers" in inspect.signature(search.run).parameters:
+        known = inspect.signature(search.run).parameters
+        if self._companion is None and "workers" in known:
             extra["workers"] = self.workers
+        if self._companion is not None and "rest" in known:
+            extra["rest"] = True
         reason: StopReason = search.run(self.problem, self.session, seed=seed, **extra)
         return reason
 

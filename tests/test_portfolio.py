@@ -91,30 +91,97 @@ def test_a_yes_of_the_prover_reaches_the_search():
     assert session.objective == session.bound == 4
 
 
-def test_questions_from_below_raise_the_bound_in_growing_steps(monkeypatch):
-    monkeypatch.setattr(portfolio, "PATIENCE", 0.1)
-    problem, session = new_session()
-    session.offer(problem.at(40), "heuristic")
-    session.prove(10, "bounds")
-    asked = []
+def refuting_below_30(session, asked):
+    """Return a prover of a line whose optimum is 40, that gets stuck between 30 and 38."""
 
     def ask(target, deadline, effort):
         asked.append(target)
-        if len(asked) == 1:  # from above, and it takes longer than the patience
+        if target == 39 and deadline.limit < 1:  # it takes longer than the patience
             while not deadline.expired():
                 threading.Event().wait(0.01)
             return Answer.OPEN
         return Answer.NO if target < 30 or target == 39 else Answer.OPEN
 
-    def search(effort):
-        wait_for_stop(session)
+    return ask
 
+
+@pytest.mark.parametrize(("head_start", "first"), [(0.0, [39]), (5.0, [])])
+def test_questions_from_below_raise_the_bound_in_growing_steps(monkeypatch, head_start, first):
+    """They fill the search's head start; else they come when the patience is over."""
+    monkeypatch.setattr(portfolio, "PATIENCE", 0.1)
+    monkeypatch.setattr(portfolio, "HEAD_START", head_start)
+    problem, session = new_session()
+    session.offer(problem.at(40), "heuristic")
+    session.prove(10, "bounds")
+    asked = []
+
+    def search(effort):
+        threading.Event().wait(0.05)
+
+    ask = refuting_below_30(session, asked)
     portfolio.run(session, [search], ask, source="prover", side_by_side=True)
-    assert asked[:4] == [39, 10, 12, 16]  # the bound itself, then steps of 2 and 4 above it
+    below = len(first)
+    assert asked[:below] == first
+    assert asked[below : below + 3] == [10, 12, 16]  # the bound itself, then by 2 and 4 above it
     assert asked[-1] == 39
     assert session.bound == 40
     bounds = [event.bound for event in session.trace if event.bound is not None]
     assert bounds == sorted(bounds)
+
+
+def test_a_model_with_halves_is_asked_in_both_when_there_are_cores_for_it():
+    problem = op.load("ft06")
+
+    class Halved(cpsat.JobShopCpsat):
+        halves = True
+
+        def keep_half(self, side):
+            kept.append(side)
+            start, middle = self.start[0], 10
+            self.model.add(start <= middle if side == 0 else start > middle)
+
+    def build(problem, **given):
+        compiled = cpsat.build(problem, **given)
+        compiled.__class__ = Halved
+        return compiled
+
+    for target, answers in ((54, {Answer.NO}), (55, {Answer.YES}), (60, {Answer.YES})):
+        kept: list[int] = []
+        session = Session(problem, Deadline(60))
+        ask = asking(
+            session, solver_module("cpsat"), build,
+            source="halves", workers=lambda: 2, seed=0, options={},
+        )  # fmt: skip
+        assert ask(target, session.deadline, None) in answers
+        assert kept == [0, 1]
+        if target > 54:
+            assert session.objective <= target
+            assert session.bound is None or session.bound <= 55
+            assert problem.check(session.solution) == []
+
+
+def test_a_question_that_can_be_halved_by_now_is_asked_again():
+    problem = op.load("ft06")
+    cores = iter([1, *[2] * 10**6])
+
+    class Halved(cpsat.JobShopCpsat):
+        halves = True
+
+        def keep_half(self, side):
+            raise AssertionError("on one core nothing is halved")
+
+    def build(problem, **given):
+        compiled = cpsat.build(problem, **given)
+        compiled.__class__ = Halved
+        return compiled
+
+    session = Session(problem, Deadline(60))
+    ask = asking(
+        session, solver_module("cpsat"), build,
+        source="halves", workers=lambda: next(cores), seed=0, options={},
+    )  # fmt: skip
+    assert ask(None, session.deadline, None) in (Answer.OPEN, Answer.YES)
+    assert not session.proven
 
 
 def test_on_one_core_the_sides_take_turns():

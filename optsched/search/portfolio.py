@@ -79,7 +79,9 @@ def run(
 
     threads = _start(session, searches)
     limit = session.deadline.limit
-    threads[0].join(HEAD_START if limit is None else min(HEAD_START, 0.1 * limit))
+    head_start = Deadline(HEAD_START if limit is None else min(HEAD_START, 0.1 * limit))
+    prover.probe_until(head_start)
+    threads[0].join(head_start.remaining())
     while not session.stopped:
         prover.step()
     for thread in threads:
@@ -138,6 +140,17 @@ class _Prover:
         self._asked = 0.0  # seconds, from above
         self._probed = 0.0  # seconds, from below
 
+    def probe_until(self, until: Deadline) -> None:
+        """Ask from below while the search finds what the first question from above will be."""
+        session = self._session
+        while not session.stopped and not until.expired():
+            if session.objective is None or session.bound is None:
+                return
+            if not self._probing or session.objective - session.bound <= 1:
+                return
+            self._probe(int(session.bound), int(session.objective), None, until.remaining())
+        self._probing = True
+
     def step(self, effort: float | None = None) -> None:
         """Ask one question, for `effort` deterministic seconds at most."""
         session = self._session
@@ -167,12 +180,14 @@ class _Prover:
         limit = self._session.deadline.limit
         return seconds if limit is None else min(seconds, SHARE * limit)
 
-    def _probe(self, bound: int, objective: int, effort: float | None) -> None:
+    def _probe(
+        self, bound: int, objective: int, effort: float | None, most: float = PROBE_LIMIT
+    ) -> None:
         """Ask whether the bound, or a little more, can be reached; stop when it takes long."""
         session = self._session
         until = session.deadline
         if effort is None:
-            budget = min(PROBE_LIMIT, session.deadline.remaining())
+            budget = min(most, session.deadline.remaining())
             if session.deadline.limit is not None:
                 budget = min(budget, SHARE * session.deadline.limit - self._probed)
             if budget <= 0.05:

@@ -26,6 +26,15 @@ class Compiled(ABC):
 
     model: Any
 
+    #: Whether `keep_half` can cut the model in two.
+    halves: bool = False
+
+    def keep_half(self, side: int) -> None:  # noqa: B027
+        """Cut the model down to its half 0 or 1, which two cores can refute side by side.
+
+        Every solution is in one of the two; they are meant to be equally hard.
+        """
+
     def options(self, solver: str, workers: int) -> dict[str, Any]:
         """Return solver options that suit this formulation; the user's own go before them."""
         return {}

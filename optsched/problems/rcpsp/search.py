@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from optsched.core import CannotExpressError, InputError, IntArray, ProvenInfeasible
+from optsched.core import CannotExpressError, InputError, IntArray, Number, ProvenInfeasible
 from optsched.problems.rcpsp import bounds, kernels, modes
 from optsched.problems.rcpsp.network import network
 from optsched.problems.rcpsp.problem import Rcpsp
@@ -31,6 +31,9 @@ SUPPORTS: frozenset[str] = frozenset(
 )  # fmt: skip
 #: Members of each population; a stagnant one is followed by one of twice the size, up to so many.
 SIZE, SIZE_MOST = 40, 320
+#: Where a prover waits for the core, the search ends with a population of this size that has not
+#: found anything better.
+SIZE_REST = 160
 #: Schedules without improvement after which a population starts anew, a member.
 PATIENCE = 500
 #: Seconds for the bound between two populations.
@@ -53,9 +56,16 @@ class _Driver:
     """What both searches share: the budget and the talk with the session."""
 
     def __init__(
-        self, problem: Rcpsp, session: Session, seed: int, most: int | None, continued: bool
+        self,
+        problem: Rcpsp,
+        session: Session,
+        seed: int,
+        most: int | None,
+        continued: bool,
+        rest: bool,
     ) -> None:
         self.problem = problem
+        self.rest = rest
         self.session = session
         self.random = np.random.default_rng(seed)
         self.state = self.random.integers(1, 2**62, 1).astype(np.uint64)
@@ -103,7 +113,9 @@ class _Genetic(_Driver):
         self.top = np.zeros(n, dtype=np.int64)
         size = SIZE
         first = True
+        weighed: Number | None = None
         while True:
+            before = self.best
             self.start_population(size)
             self.adopt(force=first and self.continued)
             first = False
@@ -112,9 +124,12 @@ class _Genetic(_Driver):
                 if self.record[0] < self.best:
                     self.offer(self.arrays, int(self.record[0]), self.top, "genetic")
                 self.adopt()
-            if not self.continued:
+            if not self.continued and self.session.bound != weighed:
                 # A search that has come to rest leaves time for the bound.
                 bounds.improve(self.problem, self.session, BOUND_SECONDS)
+                weighed = self.session.bound
+            if self.rest and size >= SIZE_REST and self.best >= before:
+                raise _Stop
             size = min(2 * size, SIZE_MOST)
 
     def start_population(self, size: int) -> None:
@@ -254,6 +269,7 @@ def run(
     seed: int,
     max_schedules: int | None = None,
     effort: float | None = None,
+    rest: bool = False,
 ) -> StopReason:
     """Search until the session stops or `max_schedules` schedules are made.
 
@@ -270,6 +286,9 @@ def run(
     effort : float, optional
         The same in deterministic seconds, about as long as real ones; the search then begins
         with the session's incumbent.
+    rest : bool
+        Whether to end, too, when a population of some size has come to rest without a better
+        schedule: its core then serves a prover better.
 
     Returns
     -------
@@ -291,7 +310,7 @@ def run(
     if "non-renewable resources" in problem.features():
         kind = _Annealing
     try:
-        kind(problem, session, seed, max_schedules, continued).run()
+        kind(problem, session, seed, max_schedules, continued, rest).run()
     except ProvenInfeasible as reason:
         session.prove_infeasible("presolve", str(reason))
     except (_Stop, InputError):  # a horizon too long for this search: nothing
