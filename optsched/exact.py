@@ -20,6 +20,9 @@ from optsched.search import portfolio
 from optsched.session import Session
 from optsched.solvers.base import Compiled, Control, Verdict
 
+#: How long a loyal prover's question is young: a share of the time before it, and seconds.
+YOUTH, YOUTH_LEAST = 0.25, 1.0
+
 
 def run_exact(
     session: Session,
@@ -112,12 +115,14 @@ def asking(
     workers: Callable[[], int],
     seed: int,
     options: Mapping[str, Any],
+    loyal: bool = False,
 ) -> portfolio.Ask:
     """Return a prover for `optsched.search.portfolio` made of a CP solver and a formulation.
 
     `workers` tells at each question how many cores it may take. Where there are several and the
     model has halves, these are asked side by side; a question that began on one core and could be
-    halved by now is broken off, to be asked again.
+    halved by now is broken off, to be asked again. So is one that others have overtaken; a `loyal`
+    prover leaves it only while it is young, and so keeps what it has learnt.
     """
 
     def ask(target: int | None, deadline: Deadline, effort: float | None) -> portfolio.Answer:
@@ -154,6 +159,7 @@ def asking(
             seed=seed,
             options={**options, **limit},
             outdated=lambda: halves and len(parts) == 1 and workers() > 1,
+            loyal=loyal,
         )
         return question.put(parts, cores)
 
@@ -174,6 +180,7 @@ class _Question:
         seed: int,
         options: Mapping[str, Any],
         outdated: Callable[[], bool],
+        loyal: bool,
     ) -> None:
         self._session = session
         self._solver = solver
@@ -183,6 +190,10 @@ class _Question:
         self._seed = seed
         self._options = dict(options)
         self._outdated = outdated
+        #: When the question has become too old to be left, on the session's clock.
+        self._youth = math.inf
+        if loyal:
+            self._youth = (1 + YOUTH) * session.deadline.elapsed() + YOUTH_LEAST
         most = math.inf if target is None else target + 1
         self._prove = _proving(session, source, most)
 
@@ -254,7 +265,7 @@ class _Question:
         best = self._session.objective
         if self._session.stopped or self._deadline.expired() or self._outdated():
             return True
-        if best is None:
+        if best is None or self._session.deadline.elapsed() > self._youth:
             return False
         found = self._found[k]
         return best < found[-1] if found else self._target is not None and best <= self._target

@@ -322,9 +322,10 @@ class _Task:
         assert self._solver is not None
         assert self._build is not None
         session = self.session
-        alone = hasattr(search, "alone") and search.alone(self.problem)
+        if hasattr(search, "alone") and search.alone(self.problem):
+            return self._native(search, seed=self.seed, workers=self.workers)
         companion = self._native if hasattr(search, "run") else self._neighbouring
-        at_work = set(range(self.workers if alone else max(1, self.workers // 3)))
+        at_work = set(range(max(1, self.workers // 3)))
 
         def run_search(k: int, effort: float | None = None) -> None:
             try:
@@ -334,8 +335,6 @@ class _Task:
                     at_work.discard(k)
 
         searches = [partial(run_search, k) for k in at_work]
-        if alone:
-            return portfolio.run_alone(session, searches)
         ask = asking(
             session,
             self._solver,
@@ -345,16 +344,25 @@ class _Task:
             workers=lambda: max(1, self.workers - len(at_work)),
             seed=self.seed,
             options=self.options,
+            # Large-neighbourhood search finds many small improvements, late ones among them.
+            loyal=companion == self._neighbouring,
         )
         side_by_side = self.workers > 1
         return portfolio.run(session, searches, ask, source="cpsat", side_by_side=side_by_side)
 
-    def _native(self, search: ModuleType, effort: float | None = None, *, seed: int) -> StopReason:
+    def _native(
+        self,
+        search: ModuleType,
+        effort: float | None = None,
+        *,
+        seed: int,
+        workers: int | None = None,
+    ) -> StopReason:
         extra: dict[str, Any] = {} if effort is None else {"effort": effort}
         known = inspect.signature(search.run).parameters
-        if self._companion is None and "workers" in known:
-            extra["workers"] = self.workers
-        if self._companion is not None and "rest" in known:
+        if workers is not None and "workers" in known:
+            extra["workers"] = workers
+        if workers is None and "rest" in known:
             extra["rest"] = True
         reason: StopReason = search.run(self.problem, self.session, seed=seed, **extra)
         return reason
@@ -385,7 +393,7 @@ class _Task:
                 variant=self._variant,
             )
         if self.name == "native":
-            return self._native(self._module, seed=self.seed)
+            return self._native(self._module, seed=self.seed, workers=self.workers)
         if self.name in DECOMPOSING:
             from optsched import decomposing  # imports a solver
 

@@ -58,21 +58,53 @@ def test_a_window_changes_nothing_outside_and_keeps_times_exact(seed: int):
         assert shop.problem.objective(solution) == value
 
 
-def test_sweeps_shorten_and_end_in_time(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_sweeps_shorten_and_end_in_time(monkeypatch: pytest.MonkeyPatch, workers: int):
     monkeypatch.setattr(search, "WINDOW_FROM", 50)
-    monkeypatch.setattr(search, "WINDOW_CLASSIC", 5)
-    monkeypatch.setattr(search, "WINDOW_FLEXIBLE", 8)
+    monkeypatch.setattr(search, "ALONE_FROM", 50)
+    monkeypatch.setattr(search, "WINDOW", 5)
     for problem in (generators.job_shop(20, 8, 1), generators.flexible_job_shop(10, 5, 20, 1)):
         assert search.window_size(problem) < problem.n_ops
         session = Session(problem, Deadline())
-        reason = search.run(problem, session, seed=1, max_moves=30_000)
+        reason = search.run(problem, session, seed=1, max_moves=30_000, workers=workers)
         assert reason in (StopReason.STEPS, StopReason.PROOF)
         first, last = session.trace[0], session.trace[-1]
         assert last.source == "window tabu"
         assert last.objective < first.objective
         session = Session(problem, Deadline(0.5))
-        search.run(problem, session, seed=1)
+        search.run(problem, session, seed=1, workers=workers)
         assert session.deadline.elapsed() < 2.0
+
+
+def test_windows_that_are_searched_side_by_side_lie_apart():
+    windows = [(max(0, low), low + 20) for low in range(-7, 200, 10)]
+    for cores in (1, 2, 3, 5, 40):
+        batches = search._batches(windows, cores)
+        assert sorted(window for batch in batches for window in batch) == sorted(windows)
+        for batch in batches:
+            assert len(batch) <= cores
+            ends = [end for _, end in batch]
+            assert all(begin >= end for (begin, _), end in zip(batch[1:], ends, strict=False))
+
+
+def test_what_two_windows_find_is_put_together():
+    for problem in (generators.job_shop(20, 8, 1), generators.flexible_job_shop(10, 5, 20, 1)):
+        shop = search._shop(problem, Session(problem, Deadline()), 1)
+        twin = shop.twin(2)
+        order = shop.by_start(shop.dispatch(0.5))
+        low, high = (10, 70), (80, 140)
+        shop.begin(order, 10_000, low)
+        shop.search(2_000, -1)
+        twin.begin(order, 10_000, high)
+        twin.search(2_000, -1)
+        merged = shop.merged(shop.best_order(), twin.best_order(), high)
+        solution = shop.solution(merged)
+        assert problem.check(solution) == []
+        assert problem.objective(solution) == shop.load(merged)
+        n = problem.n_ops
+        assert np.array_equal(merged[slice(*low)], shop.best_order()[slice(*low)])
+        assert np.array_equal(merged[slice(*high)], twin.best_order()[slice(*high)])
+        assert sorted(merged[:n]) == sorted(order[:n])
 
 
 def test_large_shops_are_left_to_the_search(monkeypatch: pytest.MonkeyPatch):
@@ -95,7 +127,7 @@ def test_large_shops_are_left_to_the_search(monkeypatch: pytest.MonkeyPatch):
 def test_effort_of_sweeps_stays_within_reason(monkeypatch: pytest.MonkeyPatch):
     """Sweeps that others break off, or that find no move to make, must not get ever longer."""
     monkeypatch.setattr(search, "WINDOW_FROM", 50)
-    monkeypatch.setattr(search, "WINDOW_CLASSIC", 5)
+    monkeypatch.setattr(search, "WINDOW", 5)
     problem = generators.job_shop(20, 8, 1)
     session = Session(problem, Deadline())
     driver = search._Driver(search._shop(problem, session, 1), session, 1, None)

@@ -195,3 +195,30 @@ def test_time_zero_returns_the_rules_schedule():
     result = op.solve(problem, time_limit=0)
     assert result.solution is not None
     assert np.all(result.solution.start >= 0)
+
+
+def test_the_better_half_of_a_model_is_as_good_as_the_whole():
+    halved = 0
+    for seed in range(60):
+        problem = random_instance(seed, objective="makespan")
+        least = optimum(problem)
+        found = []
+        for side in (0, 1):
+            try:
+                compiled = cpsat.build(problem)
+            except ProvenInfeasible:
+                assert least is None
+                break
+            if not compiled.halves:
+                break
+            compiled.keep_half(side)
+            solver = cp_model.CpSolver()
+            solver.parameters.num_workers = 1
+            status = solver.solve(compiled.model)
+            assert status in (cp_model.OPTIMAL, cp_model.INFEASIBLE)
+            if status == cp_model.OPTIMAL:
+                found.append(round(solver.objective_value))
+        else:
+            halved += 1
+            assert (min(found) if found else None) == least, problem.to_json()
+    assert halved > 20

@@ -113,6 +113,16 @@ def test_same_seed_same_result(modes):
     assert traces[0] == traces[1]
 
 
+def test_a_search_that_has_come_to_rest_leaves_its_core_to_the_prover():
+    rng = np.random.default_rng(5)
+    activities = [(int(rng.integers(1, 8)), [int(rng.integers(1, 5))]) for _ in range(12)]
+    problem = op.Rcpsp(activities, [6], [(i, i + 2) for i in range(10)])
+    session = Session(problem, Deadline(100))
+    assert search.run(problem, session, seed=0, rest=True) == "STEPS"
+    assert session.solution is not None
+    assert session.deadline.elapsed() < 50
+
+
 def test_the_search_takes_over_better_schedules():
     problem = larger(7, 15)
     best = op.solve(problem, "cpsat", time_limit=100, workers=1)

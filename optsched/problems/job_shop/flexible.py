@@ -5,7 +5,7 @@ Importing this module compiles the kernels when no cache is at hand (some second
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -22,6 +22,8 @@ RELAXATION_LIMIT = 5.0
 LOYALTIES = (0.0, 0.3, 1.0, 3.0, np.inf)
 #: Share of an operation that an alternative needs in the relaxed assignment to belong to it.
 USED = 0.01
+#: Paths that are shorter than the longest by less than so many mean durations crowd a schedule.
+MARGIN = 1.0
 #: Weight of regret against the estimate of the longest path, and the unit it is kept in.
 REGRET_WEIGHT, REGRET_UNIT = 1.0, 64
 
@@ -89,6 +91,21 @@ class FlexibleShop(Shop):
         regret[relaxation.share > USED] = 0.0
         return regret
 
+    def twin(self, seed: int) -> Self:
+        """Return matrices of the same shop for another thread."""
+        other = super().twin(seed)
+        other.tables = tuple(table.copy() for table in self.tables)
+        return other
+
+    def merged(self, order: Order, other: Order, window: tuple[int, int]) -> Order:
+        """Return `order` with what `other` has in a window: sequence and alternatives."""
+        result = super().merged(order, other, window)
+        n = self.problem.n_ops
+        # Nodes of a job are consecutive, and a dummy stands before each job.
+        ops = np.searchsorted(self.node, other[slice(*window)])
+        result[n + ops] = other[n + ops]
+        return result
+
     def load(self, order: Order) -> int:
         """Load a linear order and its alternatives; return the longest path."""
         n = self.problem.n_ops
@@ -101,6 +118,7 @@ class FlexibleShop(Shop):
         """Start a tabu search at `order`, perhaps of a window alone."""
         super().begin(order, patience, window)
         self.ix[fk.BEST_ALT] = self.ix[fk.ALT]
+        self.ctl[fk.C_MARGIN] = round(MARGIN * float(self.tm[kernels.P, self.node].mean()))
         if window is not None:
             fk.enclose(self.ix, self.tables, self.ctl, *window)
 

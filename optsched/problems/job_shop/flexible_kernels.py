@@ -27,6 +27,8 @@ TM_ROWS = K.TM_ROWS + 1
 # More entries of ``ctl``: whether there are transport times; the window that `place` has changed;
 # the weight of regret in the choice of moves, in units of 2 ** -10.
 C_TRANSPORT, C_FIRST, C_LAST, C_WEIGHT = range(13, 17)
+# How crowded the best schedule is with long paths, and how much shorter than the longest counts.
+C_CROWD, C_MARGIN = range(17, 19)
 # More entries of ``pick``: where in the sequence of its new machine an operation goes.
 AT, SPARE_AT = range(T.PICK_SIZE, T.PICK_SIZE + 2)
 PICK_SIZE = T.PICK_SIZE + 2
@@ -361,14 +363,42 @@ def make(ix: Any, tm: Any, tables: Any, tabu: Any, ctl: Any, rng: Any, pick: Any
     return reassign(ix, tm, tables, ctl, moved, to, np.uint64(pick[AT])) > 0
 
 
-@kernel(void(IX, CTL))
-def keep_best(ix: Any, ctl: Any) -> Any:
+@kernel(int64(IX, TM, CTL))
+def crowding(ix: Any, tm: Any, ctl: Any) -> Any:
+    """Return how crowded the window is with paths that are nearly the longest.
+
+    Of schedules of one length the least crowded one is the most easily shortened: the search of
+    the next window, and of the next sweep, begins with it.
+    """
+    order = ix[K.ORDER]
+    p, end, tail = tm[K.P], tm[K.END], tm[K.TAIL]
+    limit = ctl[K.C_CURRENT] - ctl[C_MARGIN]
+    total = np.int64(0)
+    for k in range(ctl[K.C_LOW], ctl[K.C_HIGH]):
+        i = order[k]
+        excess = end[i] - p[i] + tail[i] - limit
+        if excess > 0:
+            total += excess * excess
+    return total
+
+
+@kernel(void(IX, TM, CTL))
+def keep_best(ix: Any, tm: Any, ctl: Any) -> Any:
     """Keep the current order and alternatives when they are the best so far."""
-    if ctl[K.C_CURRENT] < ctl[K.C_BEST]:
+    if ctl[K.C_CURRENT] > ctl[K.C_BEST]:
+        return
+    crowd = crowding(ix, tm, ctl)
+    if ctl[K.C_CURRENT] == ctl[K.C_BEST]:
+        if crowd >= ctl[C_CROWD]:
+            return
+        low, high = ctl[K.C_LOW], ctl[K.C_HIGH]
+        ix[K.BEST, low:high] = ix[K.ORDER, low:high]
+    else:
         T.keep_best(ix, ctl)
-        for k in range(ctl[K.C_LOW], ctl[K.C_HIGH]):
-            i = ix[K.ORDER, k]
-            ix[BEST_ALT, i] = ix[ALT, i]
+    ctl[C_CROWD] = crowd
+    for k in range(ctl[K.C_LOW], ctl[K.C_HIGH]):
+        i = ix[K.ORDER, k]
+        ix[BEST_ALT, i] = ix[ALT, i]
 
 
 @kernel(int64(IX, TM, U32, TABLES, I32, CTL, RNG, int64))
@@ -379,7 +409,7 @@ def search(
     pick = np.zeros(PICK_SIZE, dtype=np.int64)
     done = 0
     while done < moves:
-        keep_best(ix, ctl)
+        keep_best(ix, tm, ctl)
         if (
             ctl[K.C_BEST] <= ctl[K.C_TARGET]
             or ctl[K.C_MOVES] - ctl[K.C_IMPROVED] >= ctl[K.C_PATIENCE]
@@ -397,5 +427,5 @@ def search(
             ctl[K.C_CURRENT] = K.length(ix, tm, last, ctl)
         ctl[K.C_MOVES] += 1
         done += 1
-    keep_best(ix, ctl)
+    keep_best(ix, tm, ctl)
     return done

@@ -15,6 +15,8 @@ import contextlib
 import importlib
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
@@ -22,6 +24,7 @@ import numpy as np
 from optsched.core import CannotExpressError
 from optsched.problems.job_shop.problem import JobShop, JobShopSolution
 from optsched.result import StopReason
+from optsched.search import portfolio
 from optsched.session import Session
 
 if TYPE_CHECKING:
@@ -53,10 +56,10 @@ SLICE = 0.03
 OPERATIONS_PER_SECOND = 60_000_000
 
 
-#: Flexible shops of more operations than this, and classic ones of twice as many, are searched in
-#: windows of so many operations a machine, at first; long blocks want longer windows than
-#: alternatives do (measured). A classic shop of 2,000 often falls to one search of the whole.
-WINDOW_FROM, WINDOW_CLASSIC, WINDOW_FLEXIBLE = 1500, 30, 18
+#: Classic shops of more operations than this are searched in windows of so many operations a
+#: machine, and so are flexible ones that are left to the search alone (measured). A classic shop of
+#: 2,000 often falls to one search of the whole.
+WINDOW_FROM, WINDOW = 3000, 30
 #: Moves in a window, an operation of it, at first and at most; they double when a sweep gains
 #: little. Windows without a move to make are done at once, so nothing else would end the doubling.
 EFFORT_FIRST, EFFORT_MOST = 0.5, 4096.0
@@ -72,10 +75,9 @@ Window = tuple[int, int]
 
 def window_size(problem: JobShop) -> int:
     """Return how many operations a tabu search looks at at once; all of them in small shops."""
-    if problem.n_ops <= WINDOW_FROM * (1 if problem.flexible else 2):
+    if problem.n_ops <= WINDOW_FROM and not (problem.flexible and alone(problem)):
         return problem.n_ops
-    each = WINDOW_FLEXIBLE if problem.flexible else WINDOW_CLASSIC
-    return min(problem.n_ops, each * problem.n_machines)
+    return min(problem.n_ops, WINDOW * problem.n_machines)
 
 
 class _Stop(Exception):
@@ -85,7 +87,9 @@ class _Stop(Exception):
 class _Driver:
     """One run: the population, the budget and the talk with the session."""
 
-    def __init__(self, shop: Shop, session: Session, seed: int, max_moves: int | None) -> None:
+    def __init__(
+        self, shop: Shop, session: Session, seed: int, max_moves: int | None, workers: int = 1
+    ) -> None:
         self.shop = shop
         self.session = session
         self.random = np.random.default_rng(seed)
@@ -100,6 +104,11 @@ class _Driver:
         self.best = int(np.iinfo(np.int64).max)
         self.window = window_size(shop.problem)
         self.next_offer = 0.0
+        #: One a core, for windows that are searched side by side.
+        self.shops = [shop]
+        if self.window < shop.problem.n_ops:
+            self.shops += [shop.twin(seed + k) for k in range(1, workers)]
+        self.threads = ThreadPoolExecutor(max(1, len(self.shops) - 1), "optsched window")
 
     def offer(self, value: int, order: Order, source: str) -> None:
         """Offer a schedule to the session when it is the best so far."""
@@ -110,37 +119,23 @@ class _Driver:
                 solution = self.shop.solution(order)
                 self.session.offer(solution, source, claimed=value - self.shop.offset)
 
-    def improve(
-        self,
-        order: Order,
-        patience: int,
-        source: str,
-        window: Window | None = None,
-        limit: int | None = None,
-    ) -> tuple[int, Order]:
-        """Run a tabu search to its end, or for `limit` moves; offer what it finds on the way.
-
-        In a `window` what the search sees is a part of the schedule, and nothing is offered.
-        """
+    def improve(self, order: Order, patience: int, source: str) -> tuple[int, Order]:
+        """Run a tabu search to its end; offer what it finds on the way."""
         shop, session = self.shop, self.session
-        shop.begin(order, patience, window)
-        last = None if limit is None else self.moves + limit
+        shop.begin(order, patience)
         while True:
             moves = self.slice
-            if last is not None:
-                moves = min(moves, last - self.moves)
             if self.max_moves is not None:
                 moves = min(moves, self.max_moves - self.moves)
-            bound = session.bound
             began = time.perf_counter()
-            done = shop.search(moves, -1 if bound is None else int(bound) + shop.offset)
+            done = shop.search(moves, self.target())
             spent = time.perf_counter() - began
             self.moves += done
-            if window is None and shop.best < self.best:
+            if shop.best < self.best:
                 self.offer(shop.best, shop.best_order(), source)
             if session.stopped or (self.max_moves is not None and self.moves >= self.max_moves):
                 raise _Stop
-            if done < moves or self.moves == last or self.beaten():
+            if done < moves or self.beaten():
                 return shop.best, shop.best_order()
             # Slices do not change what the search does, only how often the clock is read.
             self.slice = int(np.clip(moves * SLICE / max(spent, 1e-4), moves // 2 + 1, 2 * moves))
@@ -152,19 +147,23 @@ class _Driver:
         costs what the window costs, however long the schedule; and a window that gets shorter
         shortens the schedule, as far as no longest path goes round it. `effort` is the number of
         moves in a window, an operation of it.
+
+        With several cores each takes a stretch of the schedule, and windows that lie apart are
+        searched side by side. What was found in them is put together one by one, as long as the
+        whole gets no longer: all windows are parts of one linear order, so it remains one.
         """
         shop, n = self.shop, self.shop.problem.n_ops
         size = min(n, self.window)
         limit = max(1, round(effort * size))
         step = max(1, size // 2)
         order = shop.by_start(order)
-        for low in range(-int(self.random.integers(step)), n, step):
-            window = max(0, low), min(n, low + size)
+        lows = range(-int(self.random.integers(step)), n, step)
+        windows = [(max(0, low), min(n, low + size)) for low in lows]
+        windows = [(low, high) for low, high in windows if high - low >= 2]
+        for batch in _batches(windows, len(self.shops)):
             if self.beaten():
                 break
-            if window[1] - window[0] < 2:
-                continue
-            _, order = self.improve(order, max(1, limit // 4), source, window, limit)
+            order = self.search_windows(order, batch, limit)
             began = time.perf_counter()
             if began > self.next_offer:
                 self.offer(shop.load(order), order, source)
@@ -172,6 +171,50 @@ class _Driver:
                 self.next_offer = now + OFFER_PAUSE * (now - began)
         self.offer(shop.load(order), order, source)
         return order
+
+    def search_windows(self, order: Order, windows: list[Window], limit: int) -> Order:
+        """Improve windows that lie apart side by side, with `limit` moves in each."""
+        first, *others = zip(self.shops, windows, strict=False)
+        running = [
+            self.threads.submit(self.search_window, shop, order, window, limit)
+            for shop, window in others
+        ]
+        found = [self.search_window(first[0], order, first[1], limit)]
+        found += [future.result() for future in running]
+        self.moves += sum(done for done, _ in found)
+        merged = found[0][1]
+        if others:
+            value = self.shop.load(merged)
+            for (_, better), (_, window) in zip(found[1:], others, strict=True):
+                candidate = self.shop.merged(merged, better, window)
+                longer = self.shop.load(candidate)
+                if longer <= value:
+                    merged, value = candidate, longer
+        if self.session.stopped or (self.max_moves is not None and self.moves >= self.max_moves):
+            self.offer(self.shop.load(merged), merged, "window tabu")
+            raise _Stop
+        return merged
+
+    def search_window(
+        self, shop: Shop, order: Order, window: Window, limit: int
+    ) -> tuple[int, Order]:
+        """Improve one window; return the moves made and the schedule."""
+        shop.begin(order, max(1, limit // 4), window)
+        if self.max_moves is not None:
+            limit = min(limit, self.max_moves - self.moves)
+        done = 0
+        while done < limit and not self.session.stopped:
+            moves = min(self.slice, limit - done)
+            made = shop.search(moves, self.target())
+            done += made
+            if made < moves:
+                break
+        return done, shop.best_order()
+
+    def target(self) -> int:
+        """Return the longest path that needs no improvement, -1 where nothing is known."""
+        bound = self.session.bound
+        return -1 if bound is None else int(bound) + self.shop.offset
 
     def beaten(self) -> bool:
         """Return whether somebody else has found a better schedule."""
@@ -247,6 +290,13 @@ class _Driver:
             self.insert(*self.improve(child, self.patience, "path relinking"))
 
 
+def _batches(windows: list[Window], cores: int) -> list[list[Window]]:
+    """Return the windows in batches of such that lie apart: one of each core's stretch."""
+    each = max(2, -(-len(windows) // cores))
+    stretches = [windows[k : k + each] for k in range(0, len(windows), each)]
+    return [[s[k] for s in stretches if k < len(s)] for k in range(each) if k < len(windows)]
+
+
 def run(
     problem: JobShop,
     session: Session,
@@ -255,6 +305,7 @@ def run(
     max_moves: int | None = None,
     effort: float | None = None,
     start: JobShopSolution | None = None,
+    workers: int = 1,
 ) -> StopReason:
     """Search until the session stops or `max_moves` moves are made.
 
@@ -273,6 +324,8 @@ def run(
         with the session's incumbent.
     start : JobShopSolution, optional
         A feasible schedule to begin with; default is a dispatching rule.
+    workers : int
+        Cores: for windows side by side where the schedule is long, else for searches of their own.
 
     Returns
     -------
@@ -290,8 +343,14 @@ def run(
         max_moves = max(1000, round(effort * OPERATIONS_PER_SECOND / problem.n_ops))
         start = session.solution if start is None else start
         seed += round(1000 * effort)  # turns differ in effort, and should in their random choices
-    driver = _Driver(_shop(problem, session, seed), session, seed, max_moves)
-    with contextlib.suppress(_Stop):
+    if workers > 1 and window_size(problem) == problem.n_ops:
+
+        def search(k: int, _: float | None) -> StopReason:
+            return run(problem, session, seed=seed + k, max_moves=max_moves, start=start)
+
+        return portfolio.run_alone(session, [partial(search, k) for k in range(workers)])
+    driver = _Driver(_shop(problem, session, seed), session, seed, max_moves, workers)
+    with contextlib.suppress(_Stop), driver.threads:
         driver.run(start)
     if not session.stopped:
         return StopReason.STEPS

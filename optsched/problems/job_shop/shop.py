@@ -5,6 +5,9 @@ Importing this module compiles the kernels when no cache is at hand (some second
 
 from __future__ import annotations
 
+import copy
+from typing import Self
+
 import numpy as np
 import numpy.typing as npt
 
@@ -58,9 +61,24 @@ class Shop:
         tenure = 10 + n_jobs // problem.n_machines
         self.ctl[kernels.C_TENURE] = max(1, round(TENURE * tenure))
         self.ctl[kernels.C_SPREAD] = max(1, round(SPREAD * tenure))
-        self.rng = np.random.SeedSequence(seed).generate_state(1, np.uint64) | np.uint64(1)
+        self.rng = _state(seed)
         size = 1 << int(np.clip(int(n).bit_length() + 5, 14, 18))
         self.tabu = np.zeros(size, dtype=np.int32)
+
+    def twin(self, seed: int) -> Self:
+        """Return matrices of the same shop for another thread."""
+        other = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, np.ndarray):
+                setattr(other, name, value.copy())
+        other.rng = _state(seed)
+        return other
+
+    def merged(self, order: Order, other: Order, window: tuple[int, int]) -> Order:
+        """Return `order` with what `other` has in a window of positions."""
+        result = order.copy()
+        result[slice(*window)] = other[slice(*window)]
+        return result
 
     def _fill(self) -> None:
         """Set machines, durations and gaps of the operations."""
@@ -152,6 +170,11 @@ class Shop:
     def best_order(self) -> Order:
         """Return the order of the best schedule since `begin`."""
         return self.ix[kernels.BEST, : self.problem.n_ops].copy()
+
+
+def _state(seed: int) -> npt.NDArray[np.uint64]:
+    """Return the state of the kernels' random numbers."""
+    return np.random.SeedSequence(seed).generate_state(1, np.uint64) | np.uint64(1)
 
 
 def gaps(problem: JobShop) -> IntArray:
