@@ -331,3 +331,29 @@ def test_auto_on_one_core_can_be_repeated():
     assert first.solution.start.tolist() == second.solution.start.tolist()
     objectives = [[event.objective for event in r.trace] for r in (first, second)]
     assert objectives[0] == objectives[1]
+
+
+@pytest.mark.parametrize("loyal", [False, True])
+def test_a_loyal_prover_stays_with_a_question_that_has_become_old(monkeypatch, loyal):
+    monkeypatch.setattr("optsched.exact.YOUTH_LEAST", 0.0)
+    problem = op.load("ft06")
+    session = Session(problem, Deadline(60))
+    session.offer(heuristics.dispatch(problem), "heuristic")
+    best = op.solve(problem, "cpsat", workers=1, time_limit=60).solution
+    left = []
+
+    def overtaken(compiled, control):
+        while session.deadline.elapsed() < 1.3 * began + 0.05:  # until it is not young any more
+            threading.Event().wait(0.01)
+        session.offer(best, "search")
+        left.append(control.stopped())
+        return Verdict.STOPPED
+
+    solver = types.SimpleNamespace(run=overtaken)
+    ask = asking(
+        session, solver, cpsat.build,
+        source="prover", workers=lambda: 1, seed=0, options={}, loyal=loyal,
+    )  # fmt: skip
+    began = session.deadline.elapsed() + 0.05
+    assert ask(int(session.objective) - 1, session.deadline, None) is Answer.OPEN
+    assert left == [not loyal]

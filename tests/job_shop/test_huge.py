@@ -58,6 +58,24 @@ def test_a_window_changes_nothing_outside_and_keeps_times_exact(seed: int):
         assert shop.problem.objective(solution) == value
 
 
+def test_settled_schedules_of_flexible_shops_are_recombined(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(search, "ALONE_FROM", 50)
+    monkeypatch.setattr(search, "WINDOW", 5)
+    monkeypatch.setattr(search, "EFFORT_SETTLED", 1.0)
+    problem = generators.flexible_job_shop(10, 5, 20, 1)
+    session = Session(problem, Deadline(60))
+    shop = search._shop(problem, session, 1)
+    driver = search._Driver(shop, session, 1, 400_000)
+    relinked = []
+    monkeypatch.setattr(shop, "relink", lambda a, b, share: relinked.append(share) or a)
+    with contextlib.suppress(search._Stop):
+        driver.run(None)
+    assert relinked
+    assert len(driver.pool) <= search.POPULATION_MOST
+    assert problem.check(session.solution) == []
+    assert problem.objective(session.solution) <= min(value for value, _ in driver.pool)
+
+
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_sweeps_shorten_and_end_in_time(monkeypatch: pytest.MonkeyPatch, workers: int):
     monkeypatch.setattr(search, "WINDOW_FROM", 50)
@@ -71,6 +89,7 @@ def test_sweeps_shorten_and_end_in_time(monkeypatch: pytest.MonkeyPatch, workers
         first, last = session.trace[0], session.trace[-1]
         assert last.source == "window tabu"
         assert last.objective < first.objective
+        assert problem.check(session.solution) == []
         session = Session(problem, Deadline(0.5))
         search.run(problem, session, seed=1, workers=workers)
         assert session.deadline.elapsed() < 2.0

@@ -63,6 +63,9 @@ WINDOW_FROM, WINDOW = 3000, 30
 #: Moves in a window, an operation of it, at first and at most; they double when a sweep gains
 #: little. Windows without a move to make are done at once, so nothing else would end the doubling.
 EFFORT_FIRST, EFFORT_MOST = 0.5, 4096.0
+#: In flexible shops of at most so many operations sweeps end at this effort, and populations go on:
+#: so many schedules are made afresh, and so many kept. Longer ones gain more by thorough sweeps.
+SETTLED_TO, EFFORT_SETTLED, SETTLED_FIRST, SETTLED_MOST = 1000, 32.0, 6, 16
 #: Share by which a sweep must shorten the schedule, lest the next one be more thorough.
 WORTHWHILE = 0.002
 #: Shops of more operations or alternatives than this are left to the search alone.
@@ -226,7 +229,7 @@ class _Driver:
         if self.beaten():
             order = self.shop.order(self.session.solution)
             self.offer(self.shop.load(order), order, "tabu")  # shifting to the left may gain
-            self.insert(*self.improve(order, self.patience, "tabu"))
+            self.insert(*self.polish(order, self.patience, "tabu"))
 
     def insert(self, value: int, order: Order) -> None:
         """Put a schedule into the population: no near copies, the worst one goes.
@@ -241,7 +244,7 @@ class _Driver:
                 pool[near] = (value, order)
             self.copies += 1
             quick = min(POPULATION_FIRST + self.copies, POPULATION_QUICK)
-            self.size = min(max(quick, self.copies // COPIES), POPULATION_MOST)
+            self.size = max(self.size, min(max(quick, self.copies // COPIES), POPULATION_MOST))
             return
         if len(pool) >= self.size:
             worst = max(range(len(pool)), key=lambda k: pool[k][0])
@@ -264,6 +267,22 @@ class _Driver:
             elif self.best > (1 - WORTHWHILE) * before:
                 effort = min(2 * effort, EFFORT_MOST)
 
+    def settle(self, order: Order) -> tuple[int, Order]:
+        """Sweep over a schedule until that gains little."""
+        effort, value = EFFORT_FIRST, self.shop.load(order)
+        while effort <= EFFORT_SETTLED and not self.beaten():
+            order = self.sweep(order, effort, "window tabu")
+            shorter = self.shop.load(order)
+            if shorter > (1 - WORTHWHILE) * value:
+                effort *= 2
+            value = shorter
+        return value, order
+
+    def polish(self, order: Order, patience: int, source: str) -> tuple[int, Order]:
+        """Bring a schedule to a local optimum, in windows where it is long."""
+        long = self.window < self.shop.problem.n_ops
+        return self.settle(order) if long else self.improve(order, patience, source)
+
     def run(self, start: JobShopSolution | None) -> None:
         """Search until `_Stop`."""
         shop = self.shop
@@ -275,19 +294,22 @@ class _Driver:
         if self.beaten():
             order = shop.order(self.session.solution)
             self.offer(shop.load(order), order, "tabu")
+        fresh = POPULATION_MOST
         if long:
-            self.run_long(order)
+            if not shop.problem.flexible or shop.problem.n_ops > SETTLED_TO:
+                self.run_long(order)
+            fresh, self.size = SETTLED_FIRST, SETTLED_MOST
         self.apart = float(shop.distance(order, shop.dispatch(0.5)))
-        self.insert(*self.improve(order, FIRST * self.patience, "tabu"))
+        self.insert(*self.polish(order, FIRST * self.patience, "tabu"))
         while True:
             self.adopt()
-            if len(self.pool) < self.size:
-                self.insert(*self.improve(shop.dispatch(0.5), self.patience, "tabu"))
+            if len(self.pool) < min(self.size, fresh):
+                self.insert(*self.polish(shop.dispatch(0.5), self.patience, "tabu"))
                 continue
             a, b = self.random.choice(len(self.pool), 2, replace=False)
             share = float(self.random.uniform(0.3, 0.7))
             child = shop.relink(self.pool[a][1], self.pool[b][1], share)
-            self.insert(*self.improve(child, self.patience, "path relinking"))
+            self.insert(*self.polish(child, self.patience, "path relinking"))
 
 
 def _batches(windows: list[Window], cores: int) -> list[list[Window]]:

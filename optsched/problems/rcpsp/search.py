@@ -30,10 +30,10 @@ SUPPORTS: frozenset[str] = frozenset(
     }
 )  # fmt: skip
 #: Members of each population; a stagnant one is followed by one of twice the size, up to so many.
-SIZE, SIZE_MOST = 40, 320
-#: Where a prover waits for the core, the search ends with a population of this size that has not
-#: found anything better.
-SIZE_REST = 160
+SIZE, SIZE_MOST = 40, 1280
+#: Where a prover waits for the core, the search of projects of at most so many activities ends with
+#: a population of this size that has not found anything better; larger ones are rarely refuted.
+REST_TO, SIZE_REST = 80, 160
 #: Schedules without improvement after which a population starts anew, a member.
 PATIENCE = 500
 #: Seconds for the bound between two populations.
@@ -128,7 +128,8 @@ class _Genetic(_Driver):
                 # A search that has come to rest leaves time for the bound.
                 bounds.improve(self.problem, self.session, BOUND_SECONDS)
                 weighed = self.session.bound
-            if self.rest and size >= SIZE_REST and self.best >= before:
+            rested = size >= SIZE_REST and self.best >= before
+            if self.rest and rested and self.problem.n_activities <= REST_TO:
                 raise _Stop
             size = min(2 * size, SIZE_MOST)
 
