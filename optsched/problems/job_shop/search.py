@@ -52,6 +52,8 @@ FIRST = 20
 NEAR = 0.04
 #: Seconds that a kernel may run before the driver looks at the clock again.
 SLICE = 0.03
+#: Moves times operations of a slice, before there is a measurement.
+SLICE_STEPS = 2_000_000
 #: Moves a second times operations: an estimate that turns effort into a number of moves.
 OPERATIONS_PER_SECOND = 60_000_000
 
@@ -98,7 +100,7 @@ class _Driver:
         self.random = np.random.default_rng(seed)
         self.max_moves = max_moves
         self.moves = 0
-        self.slice = max(1, min(5000, 2_000_000 // shop.problem.n_ops))
+        self.slice = max(1, min(5000, SLICE_STEPS // shop.problem.n_ops))
         self.patience = int(np.clip(PATIENCE * shop.problem.n_ops, PATIENCE_LEAST, PATIENCE_MOST))
         self.size = POPULATION_FIRST
         self.copies = 0
@@ -205,9 +207,11 @@ class _Driver:
         shop.begin(order, max(1, limit // 4), window)
         if self.max_moves is not None:
             limit = min(limit, self.max_moves - self.moves)
+        # Some ten milliseconds between two looks at the clock.
+        most = max(1, SLICE_STEPS // (window[1] - window[0]))
         done = 0
         while done < limit and not self.session.stopped:
-            moves = min(self.slice, limit - done)
+            moves = min(most, limit - done)
             made = shop.search(moves, self.target())
             done += made
             if made < moves:
