@@ -74,7 +74,9 @@ class RcpspCpsat(Compiled):
             "use_sat_inprocessing": False,
             "use_disjunctive_constraint_in_cumulative": False,
         }
-        if len(self.net.conflict) and self.net.conflict.any():
+        certain = all(len(ways) == 1 for ways in self.variants)
+        if certain and len(self.net.conflict) and self.net.conflict.any():
+            # With optional intervals it has cut off optima (OR-Tools 9.15, see the job shop).
             chosen["use_strong_propagation_in_disjunctive"] = True
         if workers == 1:
             # Choices of modes within scarce resources are refuted by the LP (MMLIB50: in a second
