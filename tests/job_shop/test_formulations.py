@@ -298,14 +298,10 @@ def test_cpsat_model_of_a_hundred_by_twenty_is_built_within_a_second() -> None:
 def test_strong_propagation_is_left_to_certain_intervals_of_some_length():
     """OR-Tools 9.15 has cut off optima with it where intervals are optional, or take no time."""
     option = "use_strong_propagation_in_disjunctive"
-    shops = {
-        True: [[[(0, 3), (1, 2)]], [[(1, 4), (0, 1)]]],
-        False: [[[(0, 3), (1, 2)]], [[(1, 0), (0, 1)]]],
-    }
-    for certain, jobs in shops.items():
-        plain = [[choice for choice in operations[0]] for operations in jobs]
+    for shortest, certain in ((2, True), (0, False)):
+        choices = [[(0, 3), (1, shortest)], [(1, 4), (0, 1)]]
         for workers in (1, 2):
-            classic = cpsat.build(op.JobShop(jobs=plain)).options("cpsat", workers)
-            assert (option in classic) == certain
-            flexible = cpsat.build(op.JobShop(jobs=jobs)).options("cpsat", workers)
-            assert option not in flexible
+            classic = optsched.compile(JobShop(jobs=choices), "cpsat")
+            assert (option in classic.options("cpsat", workers)) == certain
+            flexible = optsched.compile(JobShop(jobs=[[choice] for choice in choices]), "cpsat")
+            assert option not in flexible.options("cpsat", workers)
