@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from optsched.core import BoolArray, InputError
+from optsched.core import BoolArray, InputError, IntArray
 from optsched.result import StopReason
 from optsched.session import Session
 from optsched.solvers.base import Verdict
@@ -173,6 +173,17 @@ def run(
             arm.learn(answer, better)
             _conclude(session, question, answer, source)
     return session.outcome(StopReason.STEPS)[1]
+
+
+def window(middle: IntArray, size: int, random: np.random.Generator) -> IntArray:
+    """Return `size` items that follow each other in the order of `middle`.
+
+    The window may lie across the borders, so that both ends are as often in it as the middle.
+    """
+    order = np.argsort(middle, kind="stable")
+    first = int(random.integers(-size // 2, max(1, len(order) - size // 2)))
+    first = min(max(first, 0), max(0, len(order) - size))
+    return order[first : first + size]
 
 
 def _pick(arms: Sequence[_Arm], random: np.random.Generator) -> _Arm:

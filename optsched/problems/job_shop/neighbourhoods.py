@@ -14,7 +14,7 @@ import numpy as np
 from optsched.core import BoolArray, Deadline, IntArray
 from optsched.problems.job_shop import cpsat, cutting, parts
 from optsched.problems.job_shop.problem import JobShop, JobShopSolution
-from optsched.search.lns import Neighbourhood
+from optsched.search.lns import Neighbourhood, window
 
 #: Whatever the formulation can express.
 SUPPORTS = cpsat.SUPPORTS
@@ -71,11 +71,7 @@ class _Time(_Neighbourhood):
     def __call__(
         self, solution: JobShopSolution, size: int, random: np.random.Generator
     ) -> BoolArray:
-        order = np.argsort(self.middle(solution), kind="stable")
-        # A window may lie across the borders, so that both ends are as often free as the middle.
-        first = int(random.integers(-size // 2, max(1, len(order) - size // 2)))
-        first = min(max(first, 0), max(0, len(order) - size))
-        return _mask(self.problem, order[first : first + size])
+        return _mask(self.problem, window(self.middle(solution), size, random))
 
 
 class _Machines(_Neighbourhood):

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from optsched.core import BoolArray, Deadline, IntArray
 from optsched.problems.rcpsp import cpsat
 from optsched.problems.rcpsp.problem import Rcpsp, RcpspSolution
-from optsched.search.lns import Neighbourhood
+from optsched.search.lns import Neighbourhood, window
 from optsched.solvers.base import Compiled
 
 #: Whatever the formulation can express.
@@ -157,11 +157,7 @@ class _Time(_Neighbourhood):
     def __call__(
         self, solution: RcpspSolution, size: int, random: np.random.Generator
     ) -> BoolArray:
-        order = np.argsort(self.middle(solution), kind="stable")
-        # A window may lie across the borders, so that both ends are as often free as the middle.
-        first = int(random.integers(-size // 2, max(1, len(order) - size // 2)))
-        first = min(max(first, 0), max(0, len(order) - size))
-        return self.mask(order[first : first + size])
+        return self.mask(window(self.middle(solution), size, random))
 
 
 class _Near(_Neighbourhood):
