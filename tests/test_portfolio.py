@@ -276,12 +276,12 @@ def test_the_search_goes_on_from_what_the_prover_has_found():
     driver = search._Driver(search._shop(problem, session, 0), session, 0, 1)
     with pytest.raises(search._Stop):
         driver.run(None)
-    assert driver.best > 55
+    assert driver.population.best > 55
     assert session.offer(best, "cpsat")
     driver.max_moves = 100_000
     driver.adopt()
-    assert driver.best == 55
-    assert driver.pool[0][0] == 55
+    assert driver.population.best == 55
+    assert driver.population.members[0][0] == 55
 
 
 def test_a_question_is_dropped_when_the_search_has_answered_it():

@@ -71,9 +71,11 @@ def test_settled_schedules_of_flexible_shops_are_recombined(monkeypatch: pytest.
     with contextlib.suppress(search._Stop):
         driver.run(None)
     assert relinked
-    assert len(driver.pool) <= search.POPULATION_MOST
+    assert len(driver.population.members) <= search.MOST
     assert problem.check(session.solution) == []
-    assert problem.objective(session.solution) <= min(value for value, _ in driver.pool)
+    assert problem.objective(session.solution) <= min(
+        value for value, _ in driver.population.members
+    )
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])

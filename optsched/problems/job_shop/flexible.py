@@ -26,6 +26,8 @@ USED = 0.01
 MARGIN = 1.0
 #: Weight of regret against the estimate of the longest path, and the unit it is kept in.
 REGRET_WEIGHT, REGRET_UNIT = 1.0, 64
+#: Power of its load, as a multiple of the mean, by which a machine's price rises (measured).
+STEEPNESS = 10.0
 
 
 class FlexibleShop(Shop):
@@ -67,8 +69,14 @@ class FlexibleShop(Shop):
             np.zeros(n_machines, dtype=np.int64),
         )
         self.random = np.random.default_rng(seed)
-        self._regret = self._regrets(deadline)
-        if self._regret is not None:
+        self._price: FloatArray | None = None
+        self._regret: FloatArray | None = None
+        left = float("inf") if deadline is None else deadline.remaining()
+        relaxation = assignment.relax(problem, deadline=Deadline(min(left, RELAXATION_LIMIT)))
+        if relaxation is not None:
+            self._price = relaxation.price / max(relaxation.price.mean(), 1e-12)
+            self._regret = self._regrets(self._price)
+            self._regret[relaxation.share > USED] = 0.0
             self.tables[7][:] = np.rint(REGRET_UNIT * self._regret)
             self.ctl[fk.C_WEIGHT] = round(1024 * REGRET_WEIGHT / REGRET_UNIT)
         self._op_of_alt = np.repeat(np.arange(n), np.diff(problem.alt_offset))
@@ -76,24 +84,33 @@ class FlexibleShop(Shop):
     def _fill(self) -> None:
         self.tm[fk.LAG, self.node] = self.tm[kernels.GAP, self.node] = self.problem.lag
 
-    def _regrets(self, deadline: Deadline | None) -> FloatArray | None:
-        """Return what each alternative costs more than what the relaxed assignment takes."""
+    def _regrets(self, price: FloatArray) -> FloatArray:
+        """Return what each alternative costs more than the cheapest of its operation."""
         problem = self.problem
-        left = float("inf") if deadline is None else deadline.remaining()
-        relaxation = assignment.relax(problem, deadline=Deadline(min(left, RELAXATION_LIMIT)))
-        if relaxation is None:
-            return None
-        price = relaxation.price / max(relaxation.price.mean(), 1e-12)
         cost = price[problem.alt_machine] * problem.alt_duration
-        sizes = np.diff(problem.alt_offset)
-        least = np.repeat(np.minimum.reduceat(cost, problem.alt_offset[:-1]), sizes)
-        regret: FloatArray = cost - least
-        regret[relaxation.share > USED] = 0.0
+        least = np.minimum.reduceat(cost, problem.alt_offset[:-1])
+        regret: FloatArray = cost - np.repeat(least, np.diff(problem.alt_offset))
         return regret
+
+    def reprice(self, order: Order) -> None:
+        """Let the prices of machines follow what a schedule loads them with.
+
+        Those of the relaxed assignment hold where the loads are as even as there; what is busier
+        than others in the schedule at hand is what bounds it from below.
+        """
+        if self._price is None:
+            return
+        problem, chosen = self.problem, order[self.problem.n_ops :].astype(np.int64)
+        load = np.bincount(
+            problem.alt_machine[chosen], problem.alt_duration[chosen], problem.n_machines
+        )
+        regret = self._regrets(self._price * (load / load.mean()) ** STEEPNESS)
+        self.tables[7][:] = np.rint(REGRET_UNIT * regret)
 
     def twin(self, seed: int) -> Self:
         """Return matrices of the same shop for another thread."""
         other = super().twin(seed)
+        other.random = np.random.default_rng(seed)
         other.tables = tuple(table.copy() for table in self.tables)
         return other
 

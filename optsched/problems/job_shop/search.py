@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 
 from optsched.core import CannotExpressError
+from optsched.problems.job_shop.population import MOST, Population
 from optsched.problems.job_shop.problem import JobShop, JobShopSolution
 from optsched.result import StopReason
 from optsched.search import portfolio
@@ -41,15 +42,10 @@ SUPPORTS: frozenset[str] = frozenset(
         "objective maximum_lateness",
     }
 )
-#: The population starts small, so that a short run gets to relinking, and grows as it converges:
-#: quickly up to a size that serves half a minute well, then by one every so many near copies.
-POPULATION_FIRST, POPULATION_QUICK, POPULATION_MOST, COPIES = 4, 10, 30, 25
 #: Moves without improvement after which a tabu search ends: so many an operation, within limits.
 PATIENCE, PATIENCE_LEAST, PATIENCE_MOST = 50, 12_500, 50_000
 #: The first tabu search, from the given start, is so many times as patient.
 FIRST = 20
-#: Share of the distance of independent local optima below which two schedules count as copies.
-NEAR = 0.04
 #: Seconds that a kernel may run before the driver looks at the clock again.
 SLICE = 0.03
 #: Moves times operations of a slice, before there is a measurement.
@@ -85,15 +81,27 @@ def window_size(problem: JobShop) -> int:
     return min(problem.n_ops, WINDOW * problem.n_machines)
 
 
+def settles(problem: JobShop) -> bool:
+    """Return whether schedules that sweeps have settled are recombined: in long flexible shops."""
+    long = window_size(problem) < problem.n_ops
+    return long and problem.flexible and problem.n_ops <= SETTLED_TO
+
+
 class _Stop(Exception):
     """The session has stopped, or the moves are used up."""
 
 
 class _Driver:
-    """One run: the population, the budget and the talk with the session."""
+    """One run: the budget, and the talk with the session and with the population."""
 
     def __init__(
-        self, shop: Shop, session: Session, seed: int, max_moves: int | None, workers: int = 1
+        self,
+        shop: Shop,
+        session: Session,
+        seed: int,
+        max_moves: int | None,
+        workers: int = 1,
+        population: Population | None = None,
     ) -> None:
         self.shop = shop
         self.session = session
@@ -102,11 +110,7 @@ class _Driver:
         self.moves = 0
         self.slice = max(1, min(5000, SLICE_STEPS // shop.problem.n_ops))
         self.patience = int(np.clip(PATIENCE * shop.problem.n_ops, PATIENCE_LEAST, PATIENCE_MOST))
-        self.size = POPULATION_FIRST
-        self.copies = 0
-        self.pool: list[tuple[int, Order]] = []
-        self.apart = 0.0  # distance of two independent schedules
-        self.best = int(np.iinfo(np.int64).max)
+        self.population = population or Population()
         self.window = window_size(shop.problem)
         self.next_offer = 0.0
         #: One a core, for windows that are searched side by side.
@@ -117,8 +121,8 @@ class _Driver:
 
     def offer(self, value: int, order: Order, source: str) -> None:
         """Offer a schedule to the session when it is the best so far."""
-        if value < self.best:
-            self.best = value
+        if value < self.population.best:
+            self.population.best = value
             objective = self.session.objective
             if objective is None or value - self.shop.offset < objective:
                 solution = self.shop.solution(order)
@@ -136,7 +140,7 @@ class _Driver:
             done = shop.search(moves, self.target())
             spent = time.perf_counter() - began
             self.moves += done
-            if shop.best < self.best:
+            if shop.best < self.population.best:
                 self.offer(shop.best, shop.best_order(), source)
             if session.stopped or (self.max_moves is not None and self.moves >= self.max_moves):
                 raise _Stop
@@ -226,7 +230,7 @@ class _Driver:
     def beaten(self) -> bool:
         """Return whether somebody else has found a better schedule."""
         objective = self.session.objective
-        return objective is not None and objective + self.shop.offset < self.best
+        return objective is not None and objective + self.shop.offset < self.population.best
 
     def adopt(self) -> None:
         """Go on from the better schedule of somebody else."""
@@ -236,26 +240,8 @@ class _Driver:
             self.insert(*self.polish(order, self.patience, "tabu"))
 
     def insert(self, value: int, order: Order) -> None:
-        """Put a schedule into the population: no near copies, the worst one goes.
-
-        A near copy of a member tells that the population has converged: it may grow.
-        """
-        pool = self.pool
-        apart = [self.shop.distance(order, other) for _, other in pool]
-        if apart and min(apart) < max(2.0, NEAR * self.apart):
-            near = int(np.argmin(apart))
-            if value <= pool[near][0]:
-                pool[near] = (value, order)
-            self.copies += 1
-            quick = min(POPULATION_FIRST + self.copies, POPULATION_QUICK)
-            self.size = max(self.size, min(max(quick, self.copies // COPIES), POPULATION_MOST))
-            return
-        if len(pool) >= self.size:
-            worst = max(range(len(pool)), key=lambda k: pool[k][0])
-            if value > pool[worst][0]:
-                return
-            del pool[worst]
-        pool.append((value, order))
+        """Put a schedule into the population."""
+        self.population.insert(value, order, self.shop.distance)
 
     def run_long(self, order: Order) -> NoReturn:
         """Search in a long schedule until `_Stop`: sweeps of windows, whose borders change.
@@ -264,11 +250,13 @@ class _Driver:
         """
         effort = EFFORT_FIRST
         while True:
-            before = self.best
+            before = self.population.best
+            for shop in self.shops:
+                shop.reprice(order)
             order = self.sweep(order, effort, "window tabu")
             if self.beaten():  # the sweep broke off, which says nothing about its effort
                 order = self.shop.order(self.session.solution)
-            elif self.best > (1 - WORTHWHILE) * before:
+            elif self.population.best > (1 - WORTHWHILE) * before:
                 effort = min(2 * effort, EFFORT_MOST)
 
     def settle(self, order: Order) -> tuple[int, Order]:
@@ -298,21 +286,25 @@ class _Driver:
         if self.beaten():
             order = shop.order(self.session.solution)
             self.offer(shop.load(order), order, "tabu")
-        fresh = POPULATION_MOST
-        if long:
-            if not shop.problem.flexible or shop.problem.n_ops > SETTLED_TO:
-                self.run_long(order)
-            fresh, self.size = SETTLED_FIRST, SETTLED_MOST
-        self.apart = float(shop.distance(order, shop.dispatch(0.5)))
+        if long and not settles(shop.problem):
+            self.run_long(order)
+        self.population.apart = float(shop.distance(order, shop.dispatch(0.5)))
         self.insert(*self.polish(order, FIRST * self.patience, "tabu"))
+        self.breed()
+
+    def breed(self) -> NoReturn:
+        """Recombine the schedules of the population until `_Stop`; first make some afresh."""
+        shop, population = self.shop, self.population
+        fresh = SETTLED_FIRST if self.window < shop.problem.n_ops else MOST
         while True:
             self.adopt()
-            if len(self.pool) < min(self.size, fresh):
+            members = population.members
+            if len(members) < min(population.size, fresh):
                 self.insert(*self.polish(shop.dispatch(0.5), self.patience, "tabu"))
                 continue
-            a, b = self.random.choice(len(self.pool), 2, replace=False)
+            a, b = self.random.choice(len(members), 2, replace=False)
             share = float(self.random.uniform(0.3, 0.7))
-            child = shop.relink(self.pool[a][1], self.pool[b][1], share)
+            child = shop.relink(members[a][1], members[b][1], share)
             self.insert(*self.polish(child, self.patience, "path relinking"))
 
 
@@ -375,7 +367,20 @@ def run(
             return run(problem, session, seed=seed + k, max_moves=max_moves, start=start)
 
         return portfolio.run_alone(session, [partial(search, k) for k in range(workers)])
-    driver = _Driver(_shop(problem, session, seed), session, seed, max_moves, workers)
+    shop = _shop(problem, session, seed)
+    if settles(problem):
+        population = Population(SETTLED_MOST)
+        drivers = [
+            _Driver(shop.twin(seed + k) if k else shop, session, seed + k, max_moves, 1, population)
+            for k in range(workers)
+        ]
+
+        def settled(k: int, _: float | None) -> None:
+            with contextlib.suppress(_Stop):
+                drivers[k].breed() if k else drivers[0].run(start)
+
+        return portfolio.run_alone(session, [partial(settled, k) for k in range(workers)])
+    driver = _Driver(shop, session, seed, max_moves, workers)
     with contextlib.suppress(_Stop), driver.threads:
         driver.run(start)
     if not session.stopped:

@@ -86,6 +86,9 @@ class Shop:
         self.tm[kernels.P, self.node] = self.problem.alt_duration
         self.tm[kernels.GAP, self.node] = gaps(self.problem)
 
+    def reprice(self, order: Order) -> None:
+        """Let the prices of machines follow a schedule, where there is a choice of machines."""
+
     def load(self, order: Order) -> int:
         """Load a linear order of the nodes; return its longest path."""
         self.ix[kernels.ORDER, : len(order)] = order
