@@ -29,8 +29,9 @@ SUPPORTS: frozenset[str] = frozenset(
         "disjunctive", "objective makespan",
     }
 )  # fmt: skip
-#: Members of each population; a stagnant one is followed by one of twice the size, up to so many.
-SIZE, SIZE_MOST = 40, 1280
+#: Members of each population; a stagnant one is followed by one so many times as large, up to a
+#: limit.
+SIZE, GROWTH, SIZE_MOST = 40, 4, 2560
 #: Where a prover waits for the core, the search of projects of at most so many activities ends with
 #: a population of this size that has not found anything better; larger ones are rarely refuted.
 REST_TO, SIZE_REST = 80, 160
@@ -131,7 +132,7 @@ class _Genetic(_Driver):
             rested = size >= SIZE_REST and self.best >= before
             if self.rest and rested and self.problem.n_activities <= REST_TO:
                 raise _Stop
-            size = min(2 * size, SIZE_MOST)
+            size = min(GROWTH * size, SIZE_MOST)
 
     def start_population(self, size: int) -> None:
         """Fill both populations with schedules of random orders around the longest tail."""
