@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
-Order = npt.NDArray[np.uint32]
+if TYPE_CHECKING:
+    from optsched.problems.job_shop.shop import Order
 
 #: A population starts small, so that a short run gets to relinking, and grows as it converges:
 #: quickly up to a size that serves half a minute well, then by one every so many near copies.
