@@ -77,7 +77,7 @@ class FlexibleShop(Shop):
             self._price = relaxation.price / max(relaxation.price.mean(), 1e-12)
             self._regret = self._regrets(self._price)
             self._regret[relaxation.share > USED] = 0.0
-            self.tables[7][:] = np.rint(REGRET_UNIT * self._regret)
+            self._charge(self._regret)
             self.ctl[fk.C_WEIGHT] = round(1024 * REGRET_WEIGHT / REGRET_UNIT)
         self._op_of_alt = np.repeat(np.arange(n), np.diff(problem.alt_offset))
 
@@ -104,7 +104,10 @@ class FlexibleShop(Shop):
         load = np.bincount(
             problem.alt_machine[chosen], problem.alt_duration[chosen], problem.n_machines
         )
-        regret = self._regrets(self._price * (load / load.mean()) ** STEEPNESS)
+        self._charge(self._regrets(self._price * (load / load.mean()) ** STEEPNESS))
+
+    def _charge(self, regret: FloatArray) -> None:
+        """Let the kernels choose moves by these regrets."""
         self.tables[7][:] = np.rint(REGRET_UNIT * regret)
 
     def twin(self, seed: int) -> Self:

@@ -112,10 +112,12 @@ class _Driver:
         self.patience = int(np.clip(PATIENCE * shop.problem.n_ops, PATIENCE_LEAST, PATIENCE_MOST))
         self.population = population or Population()
         self.window = window_size(shop.problem)
+        #: Whether the schedule is searched in windows.
+        self.long = self.window < shop.problem.n_ops
         self.next_offer = 0.0
         #: One a core, for windows that are searched side by side.
         self.shops = [shop]
-        if self.window < shop.problem.n_ops:
+        if self.long:
             self.shops += [shop.twin(seed + k) for k in range(1, workers)]
         self.threads = ThreadPoolExecutor(max(1, len(self.shops) - 1), "optsched window")
 
@@ -272,21 +274,19 @@ class _Driver:
 
     def polish(self, order: Order, patience: int, source: str) -> tuple[int, Order]:
         """Bring a schedule to a local optimum, in windows where it is long."""
-        long = self.window < self.shop.problem.n_ops
-        return self.settle(order) if long else self.improve(order, patience, source)
+        return self.settle(order) if self.long else self.improve(order, patience, source)
 
     def run(self, start: JobShopSolution | None) -> None:
         """Search until `_Stop`."""
         shop = self.shop
-        long = self.window < shop.problem.n_ops
-        if start is None and long:
+        if start is None and self.long:
             start = self.session.solution  # better than what the search would begin with
         order = shop.dispatch(0.0) if start is None else shop.order(start)
         self.offer(shop.load(order), order, "dispatching")
         if self.beaten():
             order = shop.order(self.session.solution)
             self.offer(shop.load(order), order, "tabu")
-        if long and not settles(shop.problem):
+        if self.long and not settles(shop.problem):
             self.run_long(order)
         self.population.apart = float(shop.distance(order, shop.dispatch(0.5)))
         self.insert(*self.polish(order, FIRST * self.patience, "tabu"))
@@ -295,7 +295,7 @@ class _Driver:
     def breed(self) -> NoReturn:
         """Recombine the schedules of the population until `_Stop`; first make some afresh."""
         shop, population = self.shop, self.population
-        fresh = SETTLED_FIRST if self.window < shop.problem.n_ops else MOST
+        fresh = SETTLED_FIRST if self.long else MOST
         while True:
             self.adopt()
             members = population.members
