@@ -317,7 +317,8 @@ class _Task:
         """Native searches on about a third of the cores, the prover on the others.
 
         A search may say that it does better on all cores (``alone(problem)``), as in instances
-        that are too large for a model.
+        that are too large for a model; or that the prover should rather raise the bound than ask
+        for the optimum (``patient(problem)``).
         """
         assert self._solver is not None
         assert self._build is not None
@@ -347,8 +348,14 @@ class _Task:
             # Large-neighbourhood search finds many small improvements, late ones among them.
             loyal=companion == self._neighbouring,
         )
-        side_by_side = self.workers > 1
-        return portfolio.run(session, searches, ask, source="cpsat", side_by_side=side_by_side)
+        return portfolio.run(
+            session,
+            searches,
+            ask,
+            source="cpsat",
+            side_by_side=self.workers > 1,
+            patient=hasattr(search, "patient") and search.patient(self.problem),
+        )
 
     def _native(
         self,

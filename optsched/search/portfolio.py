@@ -7,11 +7,13 @@ found, the prover starts again with the tighter question.
 
 Where that takes long it turns for a while to cheaper questions from below (destructive
 improvement of the lower bound, Klein and Scholl 1999): "anything of at most the bound?" A no
-raises the bound, and the step grows.
+raises the bound, and the step grows. Of an instance that will hardly be solved to the end a
+`patient` prover asks from both sides by turns, longer each time, to leave the least gap.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from enum import Enum
@@ -26,6 +28,9 @@ PATIENCE = 3.0
 PROBE_LIMIT = 2.0
 #: Share of the time limit for each of the two.
 SHARE = 0.1
+#: A turn of a patient prover from above, as a share of its last one from below; the lesser one
+#: where nothing has come from above in the turn before.
+EVEN, SHORT = 1.0, 0.25
 #: Seconds that the search may have alone at first, so that the first question is a good one.
 HEAD_START = 0.5
 #: Effort of the first turn, where search and prover share one core.
@@ -57,6 +62,7 @@ def run(
     *,
     source: str,
     side_by_side: bool,
+    patient: bool = False,
 ) -> StopReason:
     """Run searches and prover until proof or until the session stops.
 
@@ -72,8 +78,10 @@ def run(
         Who proves, for the trace.
     side_by_side : bool
         Whether there are cores for all at once; otherwise they take turns.
+    patient : bool
+        Whether questions from below go on for the whole time.
     """
-    prover = _Prover(session, ask, source)
+    prover = _Prover(session, ask, source, patient=patient)
     if not side_by_side:
         return _take_turns(session, searches[0], prover)
 
@@ -131,14 +139,19 @@ def _take_turns(session: Session, search: Search, prover: _Prover) -> StopReason
 class _Prover:
     """Decides what to ask next, and draws the conclusions."""
 
-    def __init__(self, session: Session, ask: Ask, source: str) -> None:
+    def __init__(self, session: Session, ask: Ask, source: str, *, patient: bool = False) -> None:
         self._session = session
         self._ask = ask
         self._source = source
+        self._patient = patient
         self._probing = True
         self._step = 1
         self._asked = 0.0  # seconds, from above
         self._probed = 0.0  # seconds, from below
+        # Seconds of one question from below.
+        self._most = 2 * PROBE_LIMIT if patient else PROBE_LIMIT
+        self._turn = self._budget(PATIENCE)  # what `_asked` may come to before the next from below
+        self._found = True  # something from above, in its last turn
 
     def probe_until(self, until: Deadline) -> None:
         """Ask from below while the search finds what the first question from above will be."""
@@ -163,32 +176,42 @@ class _Prover:
         until = session.deadline
         if self._probing and session.bound is not None and objective - session.bound > 1:
             if effort is None:
-                patience = self._budget(PATIENCE) - self._asked
+                patience = self._turn - self._asked
                 if patience > 0.05:
                     until = Deadline(patience)
             if until is session.deadline:
                 self._probe(int(session.bound), objective, effort)
+                if self._patient and not self._probing and effort is None:
+                    self._pass_turn()
                 return
 
         began = session.deadline.elapsed()
         answer = self._ask(objective - 1, until, effort)
         self._asked += session.deadline.elapsed() - began
+        self._found = self._found or answer is Answer.YES
         if answer is Answer.NO:
             session.prove(objective, self._source)
+
+    def _pass_turn(self) -> None:
+        """Go on from above for a while, and from below for longer after that."""
+        self._turn = self._asked + self._most * (EVEN if self._found else SHORT)
+        self._most *= 2
+        self._found = False
+        self._probing = True
 
     def _budget(self, seconds: float) -> float:
         limit = self._session.deadline.limit
         return seconds if limit is None else min(seconds, SHARE * limit)
 
     def _probe(
-        self, bound: int, objective: int, effort: float | None, most: float = PROBE_LIMIT
+        self, bound: int, objective: int, effort: float | None, most: float = math.inf
     ) -> None:
         """Ask whether the bound, or a little more, can be reached; stop when it takes long."""
         session = self._session
         until = session.deadline
         if effort is None:
-            budget = min(most, session.deadline.remaining())
-            if session.deadline.limit is not None:
+            budget = min(most, self._most, session.deadline.remaining())
+            if session.deadline.limit is not None and not self._patient:
                 budget = min(budget, SHARE * session.deadline.limit - self._probed)
             if budget <= 0.05:
                 self._probing = False

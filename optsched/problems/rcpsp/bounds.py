@@ -1,7 +1,8 @@
 """Lower bounds before any search: critical path, energy with heads and tails, cliques.
 
 The makespan bound is destructive (Klein and Scholl 1999): a trial value that windows, orders of
-conflicting pairs and energetic reasoning refute is below the optimum.
+conflicting pairs and energetic reasoning refute is below the optimum. What these leave is refuted
+by weights over all resources, or by shaving, which takes longer.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import weakref
 import numpy as np
 
 from optsched.core import Deadline, IntArray
-from optsched.problems.rcpsp import energy
-from optsched.problems.rcpsp.network import NONE, Network, close, network, order_conflicts
+from optsched.problems.rcpsp import energy, windows
+from optsched.problems.rcpsp.network import Network, network
 from optsched.problems.rcpsp.problem import Rcpsp
 from optsched.problems.rcpsp.validation import NO_DEADLINE, NO_DUE
 from optsched.problems.rcpsp.weights import Weights
@@ -197,14 +198,10 @@ class Trial:
         n = problem.n_activities
         self.net = net
         self.n = n
-        # Node n is time 0.
-        self.distance = np.full((n + 1, n + 1), NONE, dtype=np.int64)
-        self.distance[:n, :n] = net.distance
-        self.distance[n, :n] = net.head
-        self.distance[n, n] = 0
-        self.conflict = np.zeros((n + 1, n + 1), dtype=bool)
-        self.conflict[:n, :n] = net.conflict
-        self.duration = np.append(net.shortest, 0)
+        self.apart = np.argwhere(np.triu(net.conflict, 1)).astype(np.int64)
+        #: Lags, heads and latest starts that shaving leaves of a makespan, and where it has ended.
+        self.shaved: dict[int, tuple[IntArray, IntArray, IntArray]] = {}
+        self.at_rest: set[int] = set()
         self.rows = rows(problem, net)
         self.plain_rows = len(self.rows.capacity)
         self.renewable = np.flatnonzero(problem.renewable)
@@ -213,34 +210,56 @@ class Trial:
         self.weights: Weights | None = None
         self.lock = threading.Lock()
 
-    def windows(self, makespan: int) -> tuple[IntArray, IntArray, IntArray] | None:
-        """Return heads, latest starts and closed lags under a makespan; None when refuted."""
-        n = self.n
-        distance = self.distance.copy()
-        latest = np.minimum(makespan - self.net.tail, self.net.latest)
-        if (self.net.head > latest).any():
+    def windows(self, makespan: int) -> tuple[IntArray, IntArray] | None:
+        """Return heads and latest starts under a makespan; None when refuted."""
+        state = self._state(makespan)
+        if windows.propagate(*state, *self._rows(makespan)):
             return None
-        energy_rows = self.rows
-        fillers = np.minimum(energy_rows.filler_end, makespan + 1)
-        length = np.maximum(0, fillers - energy_rows.filler_start)
-        duration = np.concatenate((self.net.shortest, length))
-        distance[:n, n] = np.maximum(distance[:n, n], -latest)
-        while True:
-            if close(distance) >= 0:
-                return None
-            if order_conflicts(distance, self.conflict, self.duration) >= 0:
-                return None
-            head = np.concatenate((distance[n, :n], energy_rows.filler_start))
-            latest = np.concatenate((-distance[:n, n], energy_rows.filler_start))
-            found = energy.reason(
-                head, latest, duration, energy_rows.demand, energy_rows.capacity, True
-            )
-            if found < 0:
-                return None
-            if not found:
-                return head[:n], latest[:n], distance[:n, :n]
-            distance[n, :n] = head[:n]
-            distance[:n, n] = -latest[:n]
+        return state[1][: self.n], state[2][: self.n]
+
+    def _state(self, makespan: int) -> tuple[IntArray, IntArray, IntArray]:
+        """Return lags between starts, heads and latest starts, fillers included, to be narrowed.
+
+        What shaving has found for the least makespan from this one on holds here too.
+        """
+        assert self.net.distance is not None
+        fixed = self.rows.filler_start
+        latest = np.minimum(makespan - self.net.tail, self.net.latest)
+        known = min((m for m in self.shaved if m >= makespan), default=None)
+        if known is None:
+            first = self.net.head
+            return self.net.distance.copy(), np.append(first, fixed), np.append(latest, fixed)
+        distance, head, before = self.shaved[known]
+        return distance.copy(), head.copy(), np.minimum(before, np.append(latest, fixed))
+
+    def _rows(self, makespan: int) -> tuple[IntArray, IntArray, IntArray, IntArray]:
+        """Return pairs apart, durations, and demands and capacities of rows, for the kernels."""
+        rows = self.rows
+        length = np.maximum(0, np.minimum(rows.filler_end, makespan + 1) - rows.filler_start)
+        duration = np.append(self.net.shortest, length)
+        return self.apart, duration, rows.demand, rows.capacity
+
+    def refutes_by_shaving(self, makespan: int, deadline: Deadline) -> bool:
+        """Return whether a round of shaving refutes a makespan; what it narrows is kept."""
+        state = self._state(makespan)
+        rows = self._rows(makespan)
+        if windows.propagate(*state, *rows):
+            return True
+        if makespan in self.at_rest:
+            return False
+        found = 0
+        # The longest first: most depends on them.
+        for i in np.argsort(-self.net.shortest, kind="stable").tolist():
+            if deadline.expired() or self.net.shortest[i] == 0:
+                break
+            refuted = windows.shave(i, *state, *rows)
+            if refuted < 0:
+                return True
+            found += refuted
+        self.shaved[makespan] = state
+        if not found and not deadline.expired():
+            self.at_rest.add(makespan)
+        return False
 
     def refutes_by_weights(self, makespan: int, deadline: Deadline) -> bool:
         """Return whether weights over all resources refute a makespan; they are kept."""
@@ -254,7 +273,7 @@ class Trial:
         narrowed = self.windows(makespan)
         if narrowed is None:
             return True
-        head, latest, _ = narrowed
+        head, latest = narrowed
         duration = self.net.shortest
         table, capacity = self.rows.demand[:, : self.n], self.rows.capacity
         stretches = np.zeros((STRETCHES, 2), dtype=np.int64)

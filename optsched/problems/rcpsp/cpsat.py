@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ class RcpspCpsat(Compiled):
         self.model.name = problem.name
         self._values: list[tuple[int, Value]] = []
         self._deadline = deadline
-        self._windows(upper_bound)
+        self._windows(upper_bound, lower_bound)
         self._activities()
         self._lags()
         self._resources()
@@ -121,7 +122,7 @@ class RcpspCpsat(Compiled):
         self._values.append((variable.index, value))
         return variable
 
-    def _windows(self, upper_bound: int | None) -> None:
+    def _windows(self, upper_bound: int | None, lower_bound: int | None) -> None:
         problem = self.problem
         self.net = network(problem)
         horizon = problem.horizon()
@@ -131,16 +132,24 @@ class RcpspCpsat(Compiled):
             horizon = min(horizon, upper_bound)
             if self.net.distance is not None and problem.n_activities <= bounds.MOST:
                 trial = bounds.trial_of(problem, self.net)
-                narrowed = trial.windows(horizon)
+                # Where the bound itself is asked for, shaving often refutes more than a model.
+                shaved = horizon == lower_bound and trial.refutes_by_shaving(
+                    horizon, self._half_time()
+                )
+                narrowed = None if shaved else trial.windows(horizon)
                 if narrowed is None:
                     raise ProvenInfeasible(f"no schedule ends by {horizon}")
-                self.head, latest, _ = narrowed
+                self.head, latest = narrowed
                 self.rows = trial.rows
             else:
                 latest = np.minimum(latest, horizon - self.net.tail)
         self.horizon = horizon
         self.latest = np.where(latest == NO_DEADLINE, horizon - self.net.shortest, latest)
         self.latest = np.minimum(self.latest, horizon - self.net.shortest)
+
+    def _half_time(self) -> Deadline:
+        left = self._deadline.remaining()
+        return Deadline(None if left == math.inf else left / 2)
 
     def _activities(self) -> None:
         problem, model = self.problem, self.model

@@ -120,45 +120,65 @@ def reason(
         Whether to narrow windows, or only to look for contradictions.
     """
     n = len(head)
-    first = np.unique(np.concatenate((head, latest)))
-    second = np.unique(np.concatenate((latest + duration, head + duration)))
     changed = 0
-    must = np.empty(n, dtype=np.int64)
     item = np.empty(n, dtype=np.int64)
     for r in range(len(capacity)):
         m = 0
+        largest = 0
         for i in range(n):
             if demand[r, i] > 0 and duration[i] > 0:
                 item[m] = i
                 m += 1
+                largest = max(largest, demand[r, i] * duration[i])
+        own = item[:m]
+        first = np.unique(np.concatenate((head[own], latest[own])))
+        second = np.unique(np.concatenate((latest[own] + duration[own], head[own] + duration[own])))
+        # The work within [t1, t2) is, in t2, a sum of ramps: slope[b] * t2 + const[b] is what those
+        # add that begin or end at second[b].
+        slope = np.zeros(len(second), dtype=np.int64)
+        const = np.zeros(len(second), dtype=np.int64)
         for t1 in first:
-            for t2 in second:
+            slope[:] = 0
+            const[:] = 0
+            for q in range(m):
+                i = item[q]
+                part = min(duration[i], head[i] + duration[i] - t1)
+                if part <= 0:
+                    continue
+                w = demand[r, i]
+                begin = max(t1, latest[i])
+                b = np.searchsorted(second, begin)
+                slope[b] += w
+                const[b] -= w * begin
+                b = np.searchsorted(second, begin + part)
+                slope[b] -= w
+                const[b] += w * (begin + part)
+            rising, sum_ = 0, 0
+            for b in range(len(second)):
+                rising += slope[b]
+                sum_ += const[b]
+                t2 = second[b]
                 if t2 <= t1:
                     continue
                 span = t2 - t1
-                total = 0
-                for q in range(m):
-                    i = item[q]
-                    part = min(
-                        min(duration[i], span), min(head[i] + duration[i] - t1, t2 - latest[i])
-                    )
-                    if part < 0:
-                        part = 0
-                    must[q] = part * demand[r, i]
-                    total += must[q]
+                total = rising * t2 + sum_
                 room = capacity[r] * span
                 if total > room:
                     return -1
-                if not adjust:
+                # Windows that narrow meanwhile only make the total an understatement.
+                if not adjust or room - total >= largest:
                     continue
                 for q in range(m):
                     i = item[q]
                     w = demand[r, i]
-                    slack = room - total + must[q]
                     most = min(duration[i], span)
-                    if most * w <= slack:
+                    if most * w <= room - total:
                         continue
                     left = min(most, head[i] + duration[i] - t1)
+                    right = min(most, t2 - latest[i])
+                    slack = room - total + w * max(0, min(left, right))
+                    if most * w <= slack:
+                        continue
                     if left * w > slack:
                         start = t2 - slack // w
                         if start > head[i]:
@@ -166,7 +186,6 @@ def reason(
                             changed += 1
                             if head[i] > latest[i]:
                                 return -1
-                    right = min(most, t2 - latest[i])
                     if right * w > slack:
                         start = t1 + slack // w - duration[i]
                         if start < latest[i]:

@@ -84,7 +84,7 @@ class TimeIndexed(Compiled):
                 narrowed = bounds.trial_of(problem, net).windows(self.horizon)
                 if narrowed is None:
                     raise ProvenInfeasible(f"no schedule ends by {self.horizon}")
-                self.head, latest, _ = narrowed
+                self.head, latest = narrowed
         self.net = net
         self.latest = np.minimum(latest, self.horizon - net.shortest)
         if int((self.latest - self.head + 1).sum()) > self.MOST:

@@ -130,7 +130,7 @@ class _Genetic(_Driver):
                 bounds.improve(self.problem, self.session, BOUND_SECONDS)
                 weighed = self.session.bound
             rested = size >= SIZE_REST and self.best >= before
-            if self.rest and rested and self.problem.n_activities <= REST_TO:
+            if self.rest and rested and not patient(self.problem):
                 raise _Stop
             size = min(GROWTH * size, SIZE_MOST)
 
@@ -262,6 +262,14 @@ class _Annealing(_Driver):
 
 def _in_modes(arrays: Arrays, mode: IntArray) -> Arrays:
     return Arrays(arrays.problem, mode - arrays.problem.mode_offset[:-1])
+
+
+def patient(problem: Rcpsp) -> bool:
+    """Return whether the instance will hardly be solved to the end where that is not easy.
+
+    The search then never rests, and the prover goes on asking for better bounds.
+    """
+    return problem.n_activities > REST_TO
 
 
 def run(
