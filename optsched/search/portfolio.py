@@ -28,9 +28,6 @@ PATIENCE = 3.0
 PROBE_LIMIT = 2.0
 #: Share of the time limit for each of the two.
 SHARE = 0.1
-#: A turn of a patient prover from above, as a share of its last one from below; the lesser one
-#: where nothing has come from above in the turn before.
-EVEN, SHORT = 1.0, 0.25
 #: Seconds that the search may have alone at first, so that the first question is a good one.
 HEAD_START = 0.5
 #: Effort of the first turn, where search and prover share one core.
@@ -151,16 +148,15 @@ class _Prover:
         # Seconds of one question from below.
         self._most = 2 * PROBE_LIMIT if patient else PROBE_LIMIT
         self._turn = self._budget(PATIENCE)  # what `_asked` may come to before the next from below
-        self._found = True  # something from above, in its last turn
 
     def probe_until(self, until: Deadline) -> None:
         """Ask from below while the search finds what the first question from above will be."""
         session = self._session
         while not session.stopped and not until.expired():
             if session.objective is None or session.bound is None:
-                return
+                break
             if not self._probing or session.objective - session.bound <= 1:
-                return
+                break
             self._probe(int(session.bound), int(session.objective), None, until.remaining())
         self._probing = True
 
@@ -188,15 +184,13 @@ class _Prover:
         began = session.deadline.elapsed()
         answer = self._ask(objective - 1, until, effort)
         self._asked += session.deadline.elapsed() - began
-        self._found = self._found or answer is Answer.YES
         if answer is Answer.NO:
             session.prove(objective, self._source)
 
     def _pass_turn(self) -> None:
-        """Go on from above for a while, and from below for longer after that."""
-        self._turn = self._asked + self._most * (EVEN if self._found else SHORT)
+        """Go on from above for as long as the last question from below; the next takes longer."""
+        self._turn = self._asked + self._most
         self._most *= 2
-        self._found = False
         self._probing = True
 
     def _budget(self, seconds: float) -> float:
