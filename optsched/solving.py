@@ -317,8 +317,8 @@ class _Task:
         """Native searches on about a third of the cores, the prover on the others.
 
         A search may say that it does better on all cores (``alone(problem)``), as in instances
-        that are too large for a model; or that the prover should rather raise the bound than ask
-        for the optimum (``patient(problem)``).
+        that are too large for a model; or that little will be proven (``patient(problem)``): then
+        more of it runs, and the prover goes on raising the bound.
         """
         assert self._solver is not None
         assert self._build is not None
@@ -326,7 +326,10 @@ class _Task:
         if hasattr(search, "alone") and search.alone(self.problem):
             return self._native(search, seed=self.seed, workers=self.workers)
         companion = self._native if hasattr(search, "run") else self._neighbouring
-        at_work = set(range(max(1, self.workers // 3)))
+        patient = hasattr(search, "patient") and search.patient(self.problem)
+        # Where little can be proven, two searches that differ find more than one of twice the time.
+        count = max(2, self.workers // 2) if patient else max(1, self.workers // 3)
+        at_work = set(range(count))
 
         def run_search(k: int, effort: float | None = None) -> None:
             try:
@@ -354,7 +357,7 @@ class _Task:
             ask,
             source="cpsat",
             side_by_side=self.workers > 1,
-            patient=hasattr(search, "patient") and search.patient(self.problem),
+            patient=patient,
         )
 
     def _native(

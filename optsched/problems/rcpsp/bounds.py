@@ -225,7 +225,8 @@ class Trial:
         assert self.net.distance is not None
         fixed = self.rows.filler_start
         latest = np.minimum(makespan - self.net.tail, self.net.latest)
-        known = min((m for m in self.shaved if m >= makespan), default=None)
+        # A copy of the keys: other threads may shave meanwhile.
+        known = min((m for m in list(self.shaved) if m >= makespan), default=None)
         if known is None:
             first = self.net.head
             return self.net.distance.copy(), np.append(first, fixed), np.append(latest, fixed)

@@ -44,13 +44,13 @@ def propagate(
     """
     n = len(distance)
     while True:
+        # One pass in any order suffices, as the lags are closed.
         for i in range(n):
             for j in range(n):
                 lag = distance[i, j]
                 if lag != NONE:
                     head[j] = max(head[j], head[i] + lag)
                     latest[i] = min(latest[i], latest[j] - lag)
-        # The closure needs one pass for heads in any order, and so do latest starts.
         for i in range(n):
             if head[i] > latest[i]:
                 return True
