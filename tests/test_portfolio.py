@@ -43,6 +43,13 @@ def new_session(limit=20.0):
     return problem, Session(problem, Deadline(limit))
 
 
+def between_10_and_40():
+    problem, session = new_session()
+    session.offer(problem.at(40), "heuristic")
+    session.prove(10, "bounds")
+    return session
+
+
 def test_the_search_improving_restarts_the_prover_with_the_tighter_question():
     problem, session = new_session()
     session.offer(problem.at(10), "heuristic")
@@ -110,9 +117,7 @@ def test_questions_from_below_raise_the_bound_in_growing_steps(monkeypatch, head
     """They fill the search's head start; else they come when the patience is over."""
     monkeypatch.setattr(portfolio, "PATIENCE", 0.1)
     monkeypatch.setattr(portfolio, "HEAD_START", head_start)
-    problem, session = new_session()
-    session.offer(problem.at(40), "heuristic")
-    session.prove(10, "bounds")
+    session = between_10_and_40()
     asked = []
 
     def search(effort):
@@ -133,9 +138,7 @@ def test_an_open_question_in_the_head_start_does_not_end_those_from_below(monkey
     """A solver may end a little before its limit."""
     monkeypatch.setattr(portfolio, "PATIENCE", 0.1)
     monkeypatch.setattr(portfolio, "HEAD_START", 0.5)
-    problem, session = new_session()
-    session.offer(problem.at(40), "heuristic")
-    session.prove(10, "bounds")
+    session = between_10_and_40()
     asked = []
 
     def ask(target, deadline, effort):
@@ -157,9 +160,7 @@ def test_a_patient_prover_asks_from_both_sides_by_turns_and_longer_each_time(mon
     monkeypatch.setattr(portfolio, "PATIENCE", 0.1)
     monkeypatch.setattr(portfolio, "PROBE_LIMIT", 0.2)
     monkeypatch.setattr(portfolio, "HEAD_START", 0.0)
-    problem, session = new_session()
-    session.offer(problem.at(40), "heuristic")
-    session.prove(10, "bounds")
+    session = between_10_and_40()
     asked = []
 
     def ask(target, deadline, effort):
